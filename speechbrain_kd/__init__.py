@@ -1,0 +1,3 @@
+"""Knowledge distillation of speaker models, as a SpeechBrain plug-in."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,45 @@
+"""Write beside, then rename: nothing that fails leaves half a file behind."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Gives a temporary sibling of a path, renamed onto it on success.
+
+    Arguments
+    ---------
+    path : str | Path
+        The file (or folder) to write. Parent folders are made. A folder that
+        stands at ``path`` is replaced.
+
+    Yields
+    ------
+    Path
+        A path in a private folder on the same file system, of the same name.
+        It does not exist yet.
+
+    Example
+    -------
+    >>> folder = Path(getfixture("tmp_path"))
+    >>> with atomic_path(folder / "a.txt") as part:
+    ...     _ = part.write_text("whole")
+    >>> [file.name for file in folder.iterdir()]
+    ['a.txt']
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        part = beside / path.name
+        yield part
+        if path.is_dir() and part.is_dir():
+            os.replace(path, beside / ".old")
+        os.replace(part, path)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)

@@ -1,0 +1,380 @@
+"""The Brain: one loop for teachers, baselines and distilled students."""
+
+import hashlib
+import logging
+import random
+from dataclasses import dataclass
+
+import numpy
+import speechbrain as sb
+import torch
+from speechbrain.nnet.schedulers import update_learning_rate
+from torch.nn.parallel import DistributedDataParallel
+
+from speechbrain_kd.checkpoints import AtomicCheckpointer
+from speechbrain_kd.evaluation.metrics import eer
+from speechbrain_kd.evaluation.scoring import cosine_scores
+from speechbrain_kd.evaluation.trials import validation_trials
+from speechbrain_kd.losses.objective import CLASSIFICATION
+from speechbrain_kd.progress import interrupt_sets, terms_in_bar
+from speechbrain_kd.students.encoder import SpeakerEncoder
+from speechbrain_kd.teachers.labels import align_classes
+
+logger = logging.getLogger(__name__)
+
+@dataclass
+class Predictions:
+    """What one batch gives.
+
+    Arguments
+    ---------
+    embeddings : torch.Tensor
+        The student's, shape [batch, dim].
+    logits : torch.Tensor | None
+        Output of ``classifier``, shape [batch, 1, classes]; margin-free.
+    lens : torch.Tensor
+        Relative lengths, shape [batch].
+    teacher : dict[str, torch.Tensor]
+        ``embeddings`` and ``logits`` of the teacher on the same waveforms;
+        empty without a teacher and outside training.
+    """
+
+    embeddings: torch.Tensor
+    logits: torch.Tensor | None
+    lens: torch.Tensor
+    teacher: dict[str, torch.Tensor]
+
+
+class DistillationBrain(sb.Brain):
+    """Trains a speaker encoder, with a teacher or without.
+
+    The recipe of SpeechBrain's VoxCeleb speaker training, and beside the
+    classification loss every term of ``distillation``. The teacher hears
+    the very waveforms that the student hears, augmentation included. It is
+    never in ``modules``: not in train mode, not in the optimiser, not in
+    the checkpoints, not wrapped by DDP.
+
+    Every random number of a step follows from (seed, epoch, step), so a run
+    that was killed in mid-epoch and resumed ends like one that was not.
+
+    Arguments
+    ---------
+    hparams : dict
+        As ``speechbrain_kd.experiment.load_experiment`` returns it.
+    run_opts : RunOptions | dict | None
+        SpeechBrain's run options.
+    crops : Crops | None
+        The training crops, which change with the epoch and, in the
+        large-margin stage, in length.
+    speakers : list[str] | None
+        Names of the classes in index order, for label-level terms.
+
+    Raises
+    ------
+    ValueError
+        If the teacher cannot give what a term compares.
+    """
+
+    def __init__(self, hparams, run_opts=None, crops=None, speakers=None):
+        checkpointer = hparams["checkpointer"]
+        if checkpointer is not None:
+            checkpointer = AtomicCheckpointer.replacing(checkpointer)
+        modules = dict(hparams["modules"])
+        if hparams["distillation"] is not None:
+            modules["distillation"] = hparams["distillation"]
+        super().__init__(
+            modules, hparams["opt_class"], hparams, run_opts, checkpointer
+        )
+        self.crops = crops
+        self.teacher = None
+        self.interrupted = False
+        self.epoch = 0
+        self.steps_per_epoch = 1
+        self.term_sums = {}
+        if self.hparams.distillation is not None:
+            self._join_teacher(speakers)
+
+    def _join_teacher(self, speakers):
+        """Fits objective and teacher to this student, before any training."""
+        objective, teacher = self.hparams.distillation, self.hparams.teacher
+        if teacher is None:
+            raise ValueError(
+                "distillation has terms but teacher is null: name a teacher, "
+                "or set distillation: null to train without one"
+            )
+        self.teacher = teacher.to(self.device)
+        if objective.compares("logits"):
+            if teacher.labels is None:
+                raise ValueError(
+                    f"a label-level term needs a teacher with a classifier, "
+                    f"and {teacher.source} has none: use embedding-level "
+                    "terms alone (--distillation="
+                    "hparams/distillation/embedding.yaml)"
+                )
+            if self.hparams.classifier is None:
+                raise ValueError(
+                    "a label-level term needs the student's classifier; got "
+                    "classifier: null"
+                )
+            shared = align_classes(teacher.labels, speakers)
+            objective.align(shared[1], shared[0])
+            logger.info(
+                "Label-level targets for %d of %d training speakers",
+                len(shared[0]),
+                len(speakers),
+            )
+        objective.project(self.embedding_dim(), teacher.embedding_dim)
+        objective.to(self.device)
+        if self.checkpointer is not None:
+            self.checkpointer.add_recoverable("distillation", objective)
+
+    @torch.no_grad()
+    def embedding_dim(self) -> int:
+        """Dimension of the student's embeddings, by a dry run."""
+        self.modules.eval()
+        return self.embed(torch.zeros(1, 16000, device=self.device)).shape[-1]
+
+    def embed(
+        self, wavs: torch.Tensor, lens: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Waveforms to embeddings with the student.
+
+        Arguments
+        ---------
+        wavs : torch.Tensor
+            Shape [batch, samples], 16 kHz.
+        lens : torch.Tensor | None
+            Relative lengths [batch]; ``None`` where nothing is padded.
+
+        Returns
+        -------
+        torch.Tensor
+            Shape [batch, dim].
+        """
+        encoder = SpeakerEncoder(
+            self.modules.compute_features,
+            self.modules.mean_var_norm,
+            self.modules.embedding_model,
+        )
+        return encoder(wavs, lens)
+
+    def compute_forward(self, batch, stage):
+        """Augments once, then asks student and teacher about the result."""
+        batch = batch.to(self.device)
+        wavs, lens = batch.sig
+        if stage == sb.Stage.TRAIN and self.hparams.wav_augment is not None:
+            wavs, lens = self.hparams.wav_augment(wavs, lens)
+        padded = bool((lens < 1).any())
+        embeddings = self.embed(wavs, lens if padded else None)
+        logits = None
+        if self.hparams.classifier is not None:
+            logits = self.modules.classifier(embeddings.unsqueeze(1))
+        teacher = {}
+        if stage == sb.Stage.TRAIN and self.teacher is not None:
+            output = self.teacher(wavs, lens)
+            teacher["embeddings"] = output.embeddings
+            if output.logits is not None:
+                teacher["logits"] = output.logits
+        return Predictions(embeddings, logits, lens, teacher)
+
+    def compute_objectives(self, predictions, batch, stage):
+        """Sums classification and distillation terms by their weights."""
+        labels = batch.spk_id_encoded.data
+        if stage == sb.Stage.TRAIN and self.hparams.wav_augment is not None:
+            labels = self.hparams.wav_augment.replicate_labels(labels)
+        losses = {}
+        if self.hparams.compute_cost is not None:
+            losses[CLASSIFICATION] = self.hparams.compute_cost(
+                predictions.logits, labels, predictions.lens
+            )
+        if stage != sb.Stage.TRAIN:
+            self._collect(predictions, batch, labels)
+            return losses.get(CLASSIFICATION, torch.zeros(()))
+        if self.teacher is not None:
+            losses |= self._distil(predictions, labels)
+        self._track(losses)
+        return self._weighted_sum(losses)
+
+    def _distil(self, predictions, labels):
+        """Every distillation term of a batch, not yet weighted."""
+        student = {"embeddings": predictions.embeddings}
+        if predictions.logits is not None:
+            student["logits"] = predictions.logits.squeeze(1)
+        return self.modules.distillation(
+            student, predictions.teacher, labels.squeeze(-1)
+        )
+
+    def _weighted_sum(self, losses):
+        """The loss to minimise."""
+        objective = self.hparams.distillation
+        if objective is None:
+            return losses[CLASSIFICATION]
+        return sum(
+            objective.weight(name, self.progress) * loss
+            for name, loss in losses.items()
+        )
+
+    def _track(self, losses):
+        """Running means of every term, for the bar and the logs."""
+        for name, loss in losses.items():
+            total, count = self.term_sums.get(name, (0.0, 0))
+            self.term_sums[name] = (total + loss.detach(), count + 1)
+
+    def term_means(self) -> dict[str, float]:
+        """Mean of every loss term over the epoch so far."""
+        return {
+            name: round(float(total) / count, 4)
+            for name, (total, count) in self.term_sums.items()
+        }
+
+    @property
+    def progress(self) -> float:
+        """Epochs done, with the fraction of the present one."""
+        return self.epoch - 1 + (self.step - 1) / self.steps_per_epoch
+
+    def fit(self, *args, **kwargs):
+        """As ``Brain.fit``; Ctrl-C saves a checkpoint in mid-epoch."""
+        if self.distributed_launch:
+            return super().fit(*args, **kwargs)
+        with interrupt_sets(lambda: setattr(self, "interrupted", True)):
+            return super().fit(*args, **kwargs)
+
+    def _fit_train(self, train_set, epoch, enable):
+        self.steps_per_epoch = len(train_set)
+        with terms_in_bar(self.term_means):
+            super()._fit_train(train_set, epoch, enable)
+
+    def _wrap_distributed(self):
+        """Wraps for DDP; on CPUs without SyncBatchNorm, which needs a GPU."""
+        if not self.distributed_launch or self.device != "cpu":
+            super()._wrap_distributed()
+            return
+        for name, module in self.modules.items():
+            if any(p.requires_grad for p in module.parameters()):
+                self.modules[name] = DistributedDataParallel(module)
+
+    def _should_save_intra_epoch_ckpt(self, last_ckpt_time, steps_since_ckpt):
+        return self.interrupted or super()._should_save_intra_epoch_ckpt(
+            last_ckpt_time, steps_since_ckpt
+        )
+
+    def _save_intra_epoch_ckpt(self):
+        if self.checkpointer is not None:
+            super()._save_intra_epoch_ckpt()
+        if self.interrupted:
+            raise KeyboardInterrupt
+
+    def on_stage_start(self, stage, epoch=None):
+        """Starts the sums of a stage; sets the stage's crops."""
+        self.term_sums = {}
+        if stage == sb.Stage.TRAIN:
+            self.epoch = epoch
+            if self.crops is not None:
+                self.crops.set_epoch(epoch)
+                if self._large_margin():
+                    self.crops.set_sentence_len(
+                        self.hparams.large_margin.sentence_len
+                    )
+            return
+        self.embedded = {}
+        self.error_metrics = None
+        if self.hparams.compute_cost is not None:
+            self.error_metrics = self.hparams.error_stats()
+
+    def _large_margin(self):
+        """Whether the present epoch is of the large-margin stage."""
+        stage = self.hparams.large_margin
+        return stage is not None and stage.active(self.epoch)
+
+    def on_fit_batch_start(self, batch, should_step):
+        """Seeds the step and moves what follows the progress."""
+        self._seed_step()
+        if self._large_margin():
+            self.hparams.large_margin.on_progress(self.optimizer)
+            return
+        if self.hparams.margin_schedule is not None:
+            self.hparams.margin_schedule.on_progress(self.progress)
+        if hasattr(self.hparams.lr_annealing, "on_progress"):
+            self.hparams.lr_annealing.on_progress(self.optimizer, self.progress)
+
+    def on_fit_batch_end(self, batch, outputs, loss, should_step):
+        """Moves SpeechBrain's schedulers that count batches."""
+        if hasattr(self.hparams.lr_annealing, "on_batch_end"):
+            self.hparams.lr_annealing.on_batch_end(self.optimizer)
+
+    def _seed_step(self):
+        """Seeds every generator from (seed, epoch, step, rank).
+
+        Augmentation and dropout then do not depend on what happened before,
+        which makes a resumed run equal to an uninterrupted one.
+        """
+        rank = self.rank if self.distributed_launch else 0
+        key = f"{self.hparams.seed}/{self.epoch}/{self.step}/{rank}"
+        digest = hashlib.blake2b(key.encode(), digest_size=4).digest()
+        seed = int.from_bytes(digest, "big")
+        random.seed(seed)
+        numpy.random.seed(seed)
+        torch.manual_seed(seed)
+
+    def _collect(self, predictions, batch, labels):
+        """Keeps what the verification trials of a stage need."""
+        rows = zip(batch.id, predictions.embeddings, labels[:, 0])
+        for utterance, embedding, label in rows:
+            self.embedded[utterance] = (embedding.float().cpu(), int(label))
+        if self.error_metrics is not None:
+            self.error_metrics.append(
+                batch.id, predictions.logits, labels, predictions.lens
+            )
+
+    def verification_eer(self) -> float:
+        """EER over trials among the utterances of the stage, in 0–1.
+
+        Returns
+        -------
+        float
+            Not a number where no speaker has two utterances.
+        """
+        utterances = sorted(self.embedded)
+        embeddings = torch.stack([self.embedded[u][0] for u in utterances])
+        speakers = [str(self.embedded[u][1]) for u in utterances]
+        try:
+            trials = validation_trials(speakers, utterances)
+        except ValueError as error:
+            logger.warning("No EER on the validation utterances: %s", error)
+            return float("nan")
+        scores = cosine_scores(embeddings.numpy(), trials)
+        return eer(scores[trials.labels], scores[~trials.labels])
+
+    def on_stage_end(self, stage, stage_loss, epoch=None):
+        """Logs every term; keeps the last checkpoint and the best by EER."""
+        stats = {"loss": stage_loss}
+        if stage == sb.Stage.TRAIN:
+            self.train_stats = stats | self.term_means()
+            return
+        if self.error_metrics is not None:
+            stats["ErrorRate"] = self.error_metrics.summarize("average")
+        stats["EER"] = self.verification_eer()
+        old_lr = self.optimizer.param_groups[0]["lr"]
+        annealing = self.hparams.lr_annealing
+        if annealing is not None and not hasattr(annealing, "on_progress"):
+            old_lr, new_lr = annealing(epoch)
+            update_learning_rate(self.optimizer, new_lr)
+        self._log(stats, epoch, old_lr)
+        if self.checkpointer is not None:
+            # Equal error rates: the later epoch is the better trained.
+            rank = stats["EER"] if stats["EER"] == stats["EER"] else 1.0
+            self.checkpointer.save_and_keep_only(
+                meta=stats | {"epoch": epoch, "selection": rank - 1e-9 * epoch},
+                min_keys=["selection"],
+            )
+
+    @sb.utils.distributed.main_process_only
+    def _log(self, stats, epoch, lr):
+        """Writes the epoch to the train log and to TensorBoard."""
+        for name in ("train_logger", "tensorboard_logger"):
+            if getattr(self.hparams, name) is not None:
+                getattr(self.hparams, name).log_stats(
+                    stats_meta={"epoch": epoch, "lr": lr},
+                    train_stats=self.train_stats,
+                    valid_stats=stats,
+                )

@@ -1,0 +1,118 @@
+"""SpeechBrain's csv manifests: one utterance a row."""
+
+import csv
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from speechbrain_kd.atomic import atomic_path
+from speechbrain_kd.data.scan_file import Header
+
+COLUMNS = ("ID", "duration", "wav", "start", "stop", "spk_id")
+"""Duration in seconds; start and stop in samples at 16 kHz."""
+
+_DATA_ROOT = "$data_root/"
+
+
+@contextmanager
+def manifest_writer(
+    path: str | Path, data_folder: Path | None
+) -> Iterator[Callable[[Header], None]]:
+    """Gives a function that adds a row; the file appears when all are added.
+
+    Arguments
+    ---------
+    path : str | Path
+        The csv to write.
+    data_folder : Path | None
+        Files below it are named relative to ``$data_root``, which SpeechBrain
+        replaces when it reads the csv; None keeps absolute paths.
+
+    Yields
+    ------
+    Callable[[Header], None]
+        Adds an utterance.
+    """
+    with (
+        atomic_path(path) as part,
+        open(part, "w", newline="", encoding="utf-8") as file,
+    ):
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+
+        def add(header: Header) -> None:
+            wav = Path(header.path)
+            if data_folder is not None:
+                wav = _DATA_ROOT + wav.relative_to(data_folder).as_posix()
+            key = header.key.split("/")
+            duration = f"{header.duration_s:.6f}"
+            row = ("--".join(key), duration, wav, 0, header.frames, key[0])
+            writer.writerow(row)
+
+        yield add
+
+
+def read_paths(
+    path: str | Path, data_folder: str | Path | None
+) -> dict[str, Path]:
+    """Where the utterances of a manifest lie.
+
+    Arguments
+    ---------
+    path : str | Path
+        A csv of ``manifest_writer``.
+    data_folder : str | Path | None
+        What ``$data_root`` stands for.
+
+    Returns
+    -------
+    dict[str, Path]
+        ``<speaker>/<recording>/<number>`` to the file.
+    """
+    found = {}
+    with open(path, newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            wav = row["wav"]
+            if wav.startswith(_DATA_ROOT):
+                wav = str(Path(data_folder) / wav[len(_DATA_ROOT) :])
+            found["/".join(Path(wav).with_suffix("").parts[-3:])] = Path(wav)
+    return found
+
+
+def validation_part(
+    keys: list[str], speaker: str, ratio: float, seed: int
+) -> set[str]:
+    """Draws the utterances of a speaker that go to validation.
+
+    The draw depends on the seed, the speaker and the speaker's own utterances
+    alone: not on other speakers, nor on the order of files.
+
+    Arguments
+    ---------
+    keys : list[str]
+        The speaker's utterances.
+    speaker : str
+        The speaker.
+    ratio : float
+        Part that goes to validation (0-1).
+    seed : int
+        Seed of the split.
+
+    Returns
+    -------
+    set[str]
+        At least one and never all of them; empty for a single utterance.
+
+    Example
+    -------
+    >>> keys = [f"id1/a/{number}" for number in range(20)]
+    >>> part = validation_part(keys, "id1", ratio=0.1, seed=1)
+    >>> len(part), part == validation_part(keys[::-1], "id1", 0.1, 1)
+    (2, True)
+    """
+    if len(keys) < 2:
+        return set()
+    number = min(max(1, round(ratio * len(keys))), len(keys) - 1)
+    draw = random.Random(f"{seed}/{speaker}")
+    return set(draw.sample(sorted(keys), number))

@@ -1,0 +1,306 @@
+"""From a yaml and its overrides to hyperparameters that are ready to train.
+
+What can be wrong is found here, before any training: an unknown key, an unset
+``!PLACEHOLDER``, missing data, a classifier that is too small. Data are
+prepared before the yaml's objects are made, so that ``out_n_neurons: null``
+can be counted from the training speakers.
+"""
+
+import difflib
+import io
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ruamel.yaml
+import yaml
+from hyperpyyaml import load_hyperpyyaml, resolve_references
+from speechbrain.utils.run_opts import RunOptions
+
+logger = logging.getLogger(__name__)
+
+#: Keys that the Brain and the entry point read, and their values where a yaml
+#: (an upstream one, for one) does not name them.
+DEFAULTS: dict[str, Any] = {
+    "seed": 0,
+    "data_folder": None,
+    "output_folder": None,
+    "save_folder": None,
+    "verification_file": None,
+    "split_ratio": [90, 10],
+    "split_seed": 1986,
+    "single_utterance": "error",
+    "on_broken": "error",
+    "skip_prep": False,
+    "sample_rate": 16000,
+    "sentence_len": 3.0,
+    "number_of_epochs": None,
+    "dataloader_options": None,
+    "out_n_neurons": None,
+    "compute_features": None,
+    "mean_var_norm": None,
+    "embedding_model": None,
+    "classifier": None,
+    "modules": None,
+    "epoch_counter": None,
+    "wav_augment": None,
+    "prepare_noise_data": None,
+    "prepare_rir_data": None,
+    "compute_cost": None,
+    "error_stats": None,
+    "opt_class": None,
+    "lr_annealing": None,
+    "margin_schedule": None,
+    "large_margin": None,
+    "teacher": None,
+    "evaluate_teacher": True,
+    "distillation": None,
+    "train_logger": None,
+    "tensorboard_logger": None,
+    "checkpointer": None,
+}
+
+#: Keys of upstream speaker recipes that are read nowhere here, and have no
+#: reference in the yaml either: they are no mistakes.
+UPSTREAM_UNREAD = {
+    "random_chunk",
+    "shuffle",
+    "train_annotation",
+    "valid_annotation",
+    "use_tacotron2_mel_spec",
+}
+
+BASE = "__base__"
+_FRAGMENTS = ("teacher", "embedding_model", "distillation", "wav_augment")
+_REQUIRED = (
+    "data_folder",
+    "output_folder",
+    "save_folder",
+    "compute_features",
+    "mean_var_norm",
+    "embedding_model",
+    "modules",
+    "epoch_counter",
+    "opt_class",
+    "dataloader_options",
+)
+
+
+@dataclass(frozen=True)
+class Tagged:
+    """A yaml node that makes an object, not yet made.
+
+    Arguments
+    ---------
+    tag : str
+        ``!new:package.Class`` and the like.
+    arguments : dict
+        Its keyword arguments, where it is a mapping.
+    """
+
+    tag: str
+    arguments: dict
+
+
+class _Peeking(yaml.SafeLoader):
+    """Reads plain values; whatever would run code becomes a ``Tagged``."""
+
+
+def _construct_tagged(loader, tag, node):
+    if isinstance(node, yaml.MappingNode):
+        return Tagged(node.tag, loader.construct_mapping(node, deep=True))
+    return Tagged(node.tag, {})
+
+
+_Peeking.add_multi_constructor("!", _construct_tagged)
+
+
+class Experiment:
+    """A yaml file with its overrides, checked and resolved, nothing made.
+
+    A yaml whose ``__base__`` names another is that other one with its own
+    keys as overrides: baseline and student then share one schedule.
+
+    Arguments
+    ---------
+    hparams_file : str | Path
+        The yaml.
+    overrides : str | Mapping
+        Replacements, as ``sb.parse_arguments`` returns them. ``teacher``,
+        ``embedding_model``, ``distillation`` and ``wav_augment`` may be
+        paths of yaml fragments.
+
+    Raises
+    ------
+    ValueError
+        For an unknown key, a key without which nothing trains, a
+        ``!PLACEHOLDER`` left unset.
+    FileNotFoundError
+        If the yaml or a fragment does not exist.
+    """
+
+    def __init__(
+        self, hparams_file: str | Path, overrides: str | Mapping = ""
+    ) -> None:
+        self.file = Path(hparams_file)
+        if not self.file.is_file():
+            raise FileNotFoundError(
+                f"{hparams_file}: no such hyperparameter file"
+            )
+        if isinstance(overrides, str):
+            overrides = _round_trip().load(overrides) or {}
+        self.overrides = dict(overrides)
+        self._inherit()
+        for key in _FRAGMENTS:
+            self._include(key)
+        self._check_keys()
+        self.values = self._peek()
+        for key in _REQUIRED:
+            if self.values[key] is None:
+                raise ValueError(f"{self.file}: the key {key} is missing")
+
+    def _inherit(self) -> None:
+        """Follows ``__base__``: a yaml that only says what differs."""
+        own = self._tree()
+        while BASE in own:
+            base = self.file.parent / own.pop(BASE)
+            if not base.is_file():
+                raise FileNotFoundError(
+                    f"{self.file}: {BASE} names {base}, which does not exist"
+                )
+            self.overrides = dict(own) | self.overrides
+            self.file = base
+            own = self._tree()
+
+    def _tree(self) -> dict:
+        """The yaml's top level; nothing is made."""
+        try:
+            tree = _round_trip().load(self.file.read_text(encoding="utf-8"))
+        except ruamel.yaml.error.YAMLError as error:
+            raise ValueError(f"{self.file}: not a yaml file: {error}") from None
+        if not isinstance(tree, dict):
+            raise ValueError(f"{self.file}: expected keys and values")
+        return tree
+
+    def _include(self, key: str) -> None:
+        """Turns the path of a fragment into an ``!include``."""
+        value = self.overrides.get(key)
+        if not isinstance(value, str):
+            return
+        if not value.endswith(".yaml") or not Path(value).is_file():
+            raise FileNotFoundError(
+                f"--{key}={value}: expected null or the path of a yaml "
+                f"fragment (see hparams/), and there is no such file"
+            )
+        self.overrides[key] = _round_trip().load(
+            f"!include:{Path(value).resolve()}"
+        )
+
+    def _check_keys(self) -> None:
+        """Refuses keys that nothing reads: most are slips of the pen."""
+        present = set(self._tree())
+        text = self.file.read_text(encoding="utf-8")
+        referenced = set(re.findall(r"<(\w+)", text))
+        known = set(DEFAULTS) | UPSTREAM_UNREAD | set(RunOptions().as_dict())
+        for key in present - known - referenced:
+            if not key.startswith("__"):
+                raise ValueError(
+                    f"{self.file}: nothing reads the key {key}"
+                    + _suggestion(key, known)
+                )
+        for key in set(self.overrides) - present - set(DEFAULTS):
+            raise ValueError(
+                f"--{key}: no such key in {self.file}"
+                + _suggestion(key, present | set(DEFAULTS))
+            )
+
+    def resolved(self) -> str:
+        """The yaml with overrides, includes and references in place."""
+        try:
+            return resolve_references(self._merged()).getvalue()
+        except FileNotFoundError as error:
+            raise FileNotFoundError(
+                f"{self.file} includes {error.filename}, which does not exist"
+            ) from None
+        except ValueError as error:
+            key = re.match(r"'(.+)' is a !PLACEHOLDER", str(error))
+            if key is None:
+                raise
+            raise ValueError(
+                f"{self.file}: {key[1]} is not set; give --{key[1]}=VALUE"
+            ) from None
+
+    def _merged(self) -> io.StringIO:
+        """The yaml with its overrides, references not yet resolved."""
+        tree = self._tree()
+        _override(tree, self.overrides)
+        stream = io.StringIO()
+        _round_trip().dump(tree, stream)
+        stream.seek(0)
+        stream.name = str(self.file)  # includes are found beside the yaml
+        return stream
+
+    def _peek(self) -> dict[str, Any]:
+        """Plain values by key; objects stay ``Tagged``."""
+        return DEFAULTS | yaml.load(self.resolved(), Loader=_Peeking)
+
+    def override(self, **values: Any) -> None:
+        """Replaces values, as if they stood on the command line."""
+        self.overrides.update(values)
+        self.values = self._peek()
+
+    def load(self) -> dict[str, Any]:
+        """Makes the objects.
+
+        Returns
+        -------
+        dict[str, Any]
+            Every key of ``DEFAULTS`` and of the yaml.
+
+        Raises
+        ------
+        ValueError
+            If a class does not take the arguments that the yaml gives it.
+        """
+        try:
+            made = load_hyperpyyaml(self.resolved())
+        except TypeError as error:
+            raise ValueError(f"{self.file}: {error.args[0]}") from error
+        hparams = DEFAULTS | made
+        hparams["dataloader_options"] = dict(hparams["dataloader_options"])
+        return hparams
+
+
+def _override(tree: dict, overrides: Mapping) -> None:
+    """Merges mappings; all else, and what has a tag of its own, replaces."""
+    for key, value in overrides.items():
+        before = tree.get(key)
+        if not isinstance(value, Mapping) or _tag(value):
+            tree[key] = value
+        elif isinstance(before, Mapping):
+            _override(before, value)
+        else:
+            # An include with keys beneath it is an include with overrides.
+            node = ruamel.yaml.comments.CommentedMap(value)
+            if _tag(before).startswith("!include:"):
+                node.yaml_set_tag(_tag(before))
+            tree[key] = node
+
+
+def _tag(node: Any) -> str:
+    """The tag that stands before a node, or nothing."""
+    return getattr(getattr(node, "tag", None), "value", None) or ""
+
+
+def _round_trip() -> ruamel.yaml.YAML:
+    """A loader that keeps tags and constructs nothing."""
+    return ruamel.yaml.YAML()
+
+
+def _suggestion(key: str, known: set[str]) -> str:
+    """The nearest known key, as the end of a message."""
+    near = difflib.get_close_matches(key, known, n=1)
+    return f"; did you mean {near[0]}?" if near else ""

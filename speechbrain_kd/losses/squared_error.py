@@ -1,0 +1,49 @@
+"""Embedding level: squared distance between two embeddings."""
+
+import torch
+from torch.nn import functional
+
+from speechbrain_kd.losses.term import DistillationTerm
+
+
+class SquaredErrorEmbedding(DistillationTerm):
+    """Mean over the batch of the squared distance, summed over dimensions.
+
+    Summed, not averaged, so that its weight means the same at every
+    dimension: on unit vectors it is 2 (1 - cos), twice ``CosineEmbedding``.
+
+    Arguments
+    ---------
+    normalise : bool
+        Whether both embeddings are brought to unit length first. Without
+        it the student must also match the teacher's length, which cosine
+        scoring ignores.
+
+    Reference
+    ---------
+    Wang et al., "Knowledge Distillation for Small Foot-print Deep Speaker
+    Embedding", ICASSP 2019, doi 10.1109/ICASSP.2019.8683443.
+
+    Example
+    -------
+    >>> from speechbrain_kd.losses import CosineEmbedding
+    >>> student, teacher = torch.randn(2, 4, 192)
+    >>> ratio = SquaredErrorEmbedding()(student, teacher) / CosineEmbedding()(
+    ...     student, teacher
+    ... )
+    >>> round(ratio.item(), 4)
+    2.0
+    """
+
+    def __init__(self, normalise: bool = True) -> None:
+        super().__init__()
+        self.normalise = normalise
+
+    def distance(
+        self, student: torch.Tensor, teacher: torch.Tensor
+    ) -> torch.Tensor:
+        """Squared distance. Shapes [batch, dim] → scalar."""
+        if self.normalise:
+            student = functional.normalize(student, dim=-1)
+            teacher = functional.normalize(teacher, dim=-1)
+        return (student - teacher).square().sum(dim=-1).mean()

@@ -1,0 +1,67 @@
+"""What every distillation term shares: its inputs and their checks."""
+
+from typing import ClassVar
+
+import torch
+
+
+class DistillationTerm(torch.nn.Module):
+    """A scalar that says how far the student is from the teacher.
+
+    A subclass sets ``compares`` and writes ``distance``. The objective hands
+    it a pair of tensors; ``forward`` checks their shapes, detaches the
+    teacher and computes in fp32 whatever the autocast precision is.
+    """
+
+    #: "embeddings" ([batch, dim]) or "logits" ([batch, classes]).
+    compares: ClassVar[str] = "embeddings"
+
+    def distance(
+        self, student: torch.Tensor, teacher: torch.Tensor
+    ) -> torch.Tensor:
+        """The term itself, on fp32 tensors of one shape.
+
+        Arguments
+        ---------
+        student : torch.Tensor
+            Shape [batch, dim]; carries the gradient.
+        teacher : torch.Tensor
+            Shape [batch, dim]; detached.
+
+        Returns
+        -------
+        torch.Tensor
+            A scalar: the mean over the batch.
+        """
+        raise NotImplementedError
+
+    def forward(
+        self, student: torch.Tensor, teacher: torch.Tensor
+    ) -> torch.Tensor:
+        """Checks the pair and computes the term.
+
+        Arguments
+        ---------
+        student : torch.Tensor
+            Shape [batch, dim].
+        teacher : torch.Tensor
+            Shape [batch, dim]. No gradient reaches it.
+
+        Returns
+        -------
+        torch.Tensor
+            A scalar in fp32.
+
+        Raises
+        ------
+        ValueError
+            If the shapes differ or are not [batch, dim].
+        """
+        if student.ndim != 2 or student.shape != teacher.shape:
+            raise ValueError(
+                f"{type(self).__name__} compares two tensors of one shape "
+                f"[batch, dim]; got student {list(student.shape)} and "
+                f"teacher {list(teacher.shape)}"
+            )
+        with torch.autocast(student.device.type, enabled=False):
+            return self.distance(student.float(), teacher.detach().float())

@@ -1,0 +1,272 @@
+"""One run of ``train_kd.py``: prepare, build the Brain, fit, finish."""
+
+import functools
+import logging
+import subprocess
+import sys
+from pathlib import Path
+
+import speechbrain as sb
+import torch
+from speechbrain.augment.preparation import prepare_csv
+from speechbrain.utils.data_utils import get_all_files
+from speechbrain.utils.distributed import ddp_init_group, run_on_main
+from speechbrain.utils.run_opts import RunOptions
+
+from speechbrain_kd.atomic import atomic_path
+from speechbrain_kd.brain import DistillationBrain
+from speechbrain_kd.data.pipeline import (
+    Crops,
+    make_dataset,
+    make_label_encoder,
+)
+from speechbrain_kd.data.prepare import Corpus, load_corpus, prepare_corpus
+from speechbrain_kd.experiment import Experiment, Tagged
+from speechbrain_kd.finish import finish_run
+
+logger = logging.getLogger(__name__)
+
+MINIVOX = "minivox"
+MINIVOX_FOLDER = Path("results/minivox")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Trains by a yaml, evaluates and exports.
+
+    Arguments
+    ---------
+    arguments : list[str] | None
+        The yaml, SpeechBrain's run options and overrides; by default the
+        command line's. What is wrong with them or with the data ends the
+        process with status 2 and one message, before any training.
+    """
+    hparams_file, run_opts, overrides = sb.parse_arguments(arguments)
+    if not torch.cuda.is_available():
+        run_opts.distributed_backend = "gloo"
+        run_opts.overridden_args.add("distributed_backend")
+    ddp_init_group(run_opts)
+    try:
+        experiment = Experiment(hparams_file, overrides)
+        create_folder(experiment)
+        make_missing_teacher(experiment)
+        corpus = prepare_data(experiment)
+        brain, train_data, valid_data = build(experiment, corpus, run_opts)
+    except (ValueError, FileNotFoundError, ImportError) as error:
+        logger.debug("Refused", exc_info=True)
+        sys.exit(_message(error))
+    try:
+        train(brain, train_data, valid_data)
+        run_on_main(finish_run, args=[brain, corpus, experiment.resolved()])
+    except KeyboardInterrupt:
+        logger.warning("Stopped. The same command goes on from here.")
+        sys.exit(130)
+
+
+def _message(error: Exception) -> str:
+    """The last line a person sees; exit status 1 goes with it."""
+    return f"train_kd: error: {error}"
+
+
+def create_folder(experiment: Experiment) -> None:
+    """Makes the run folder with its yaml and log."""
+    folder = Path(experiment.values["output_folder"])
+    sb.create_experiment_directory(str(folder))
+    run_on_main(_write_yaml, args=[experiment, folder / "hyperparams.yaml"])
+
+
+def _write_yaml(experiment: Experiment, path: Path) -> None:
+    """Records what the run is made of."""
+    with atomic_path(path) as part:
+        part.write_text(
+            f"# {experiment.file} with its overrides\n# yamllint disable\n"
+            + experiment.resolved(),
+            encoding="utf-8",
+        )
+
+
+def make_missing_teacher(experiment: Experiment) -> None:
+    """Trains the teacher of the embedded corpus where it is missing.
+
+    Arguments
+    ---------
+    experiment : Experiment
+        Its ``teacher`` may be a run that does not exist yet, with the recipe
+        that makes it.
+
+    Raises
+    ------
+    ValueError
+        If the run is another corpus's, which only a mistake would ask for.
+    """
+    teacher = experiment.values["teacher"]
+    if not isinstance(teacher, Tagged) or not teacher.arguments.get("recipe"):
+        return
+    source, recipe = (teacher.arguments[key] for key in ("source", "recipe"))
+    if experiment.values["data_folder"] != MINIVOX:
+        raise ValueError(
+            f"the teacher {source} is the embedded corpus's, but data_folder "
+            f"is {experiment.values['data_folder']}: name a teacher for it "
+            "(--teacher=hparams/teachers/NAME.yaml), or --teacher=null "
+            "--distillation=null to train without one"
+        )
+    if not (Path(source) / "export" / "hyperparams.yaml").is_file():
+        logger.info("No teacher in %s yet: training it by %s", source, recipe)
+        command = [recipe, f"--output_folder={source}"]
+        run_on_main(_train_apart, args=[command])
+
+
+def _train_apart(arguments: list[str]) -> None:
+    """Another run of this program, in a process of its own."""
+    command = [sys.executable, "-m", "speechbrain_kd.run", *arguments]
+    if subprocess.run(command, check=False).returncode != 0:
+        raise ValueError(
+            f"training the teacher failed: {' '.join(arguments)} (see above)"
+        )
+
+
+def prepare_data(experiment: Experiment) -> Corpus:
+    """Manifests of the corpus; counts the classes if the yaml does not.
+
+    Arguments
+    ---------
+    experiment : Experiment
+        ``data_folder`` ``minivox`` stands for the embedded corpus, which is
+        made on first use. ``out_n_neurons: null`` becomes the number of
+        training speakers.
+
+    Returns
+    -------
+    Corpus
+        The prepared corpus.
+
+    Raises
+    ------
+    ValueError
+        If the data cannot be used, or the classes do not fit.
+    """
+    values = experiment.values
+    if values["data_folder"] == MINIVOX:
+        from speechbrain_kd.data.minivox import make_minivox
+
+        run_on_main(make_minivox, args=[MINIVOX_FOLDER])
+        experiment.override(data_folder=str(MINIVOX_FOLDER))
+        values = experiment.values
+    run_on_main(
+        prepare_corpus,
+        kwargs={
+            "data_folder": values["data_folder"],
+            "save_folder": values["save_folder"],
+            "verification_file": values["verification_file"],
+            "split_ratio": values["split_ratio"],
+            "seed": values["split_seed"],
+            "single_utterance": values["single_utterance"],
+            "on_broken": values["on_broken"],
+            "skip_prep": values["skip_prep"],
+        },
+    )
+    corpus = load_corpus(values["save_folder"])
+    if values["sample_rate"] != 16000:
+        raise ValueError(
+            f"sample_rate must be 16000, got {values['sample_rate']}: other "
+            "files are resampled when read"
+        )
+    count, classes = len(corpus.speakers), values["out_n_neurons"]
+    if classes is None:
+        experiment.override(out_n_neurons=count)
+        path = Path(values["output_folder"]) / "hyperparams.yaml"
+        run_on_main(_write_yaml, args=[experiment, path])
+    elif classes < count:
+        raise ValueError(
+            f"out_n_neurons is {classes}, but {values['data_folder']} has "
+            f"{count} training speakers: give --out_n_neurons={count}, or "
+            "null to have them counted"
+        )
+    elif classes > count:
+        logger.warning(
+            "out_n_neurons is %d for %d training speakers: %d classes stay "
+            "empty",
+            classes,
+            count,
+            classes - count,
+        )
+    return corpus
+
+
+def build(
+    experiment: Experiment, corpus: Corpus, run_opts: RunOptions
+) -> tuple[DistillationBrain, torch.utils.data.Dataset, torch.utils.data.Dataset]:
+    """Makes everything that the yaml names.
+
+    Returns
+    -------
+    tuple
+        The Brain, the training and the validation data.
+    """
+    hparams = experiment.load()
+    for key in ("prepare_noise_data", "prepare_rir_data"):
+        if hparams[key] is not None:
+            run_on_main(prepare_augmentation, args=[hparams[key]])
+    encoder_file = Path(hparams["save_folder"]) / "label_encoder.txt"
+    run_on_main(make_label_encoder, args=[corpus.speakers, encoder_file])
+    label_encoder = make_label_encoder(corpus.speakers, encoder_file)
+    crops = Crops(hparams["sentence_len"], hparams["seed"])
+    starts = Crops(hparams["sentence_len"], hparams["seed"], random=False)
+    datasets = [
+        make_dataset(manifest, corpus.data_root, cut, label_encoder)
+        for manifest, cut in (
+            (corpus.train_csv, crops),
+            (corpus.valid_csv, starts),
+        )
+    ]
+    brain = DistillationBrain(hparams, run_opts, crops, corpus.speakers)
+    return brain, *datasets
+
+
+def prepare_augmentation(prepare: functools.partial) -> None:
+    """Prepares noises or impulse responses: downloaded, or a local folder's.
+
+    Arguments
+    ---------
+    prepare : functools.partial
+        Upstream's ``prepare_dataset_from_URL`` with its arguments. Where
+        ``dest_folder`` already holds audio files, these are listed and
+        nothing is downloaded.
+    """
+    settings = prepare.keywords
+    folder = settings.get("dest_folder")
+    files = []
+    if folder is not None and Path(folder).is_dir():
+        files = get_all_files(folder, match_and=[f".{settings['ext']}"])
+    if not files:
+        prepare()
+    elif not Path(settings["csv_file"]).is_file():
+        prepare_csv(sorted(files), settings["csv_file"])
+
+
+def train(
+    brain: DistillationBrain,
+    train_data: torch.utils.data.Dataset,
+    valid_data: torch.utils.data.Dataset,
+) -> None:
+    """Fits the Brain; goes on where an earlier run was interrupted."""
+    options = brain.hparams.dataloader_options
+    valid_options = {
+        key: options[key]
+        for key in ("batch_size", "num_workers")
+        if key in options
+    }
+    brain.fit(
+        brain.hparams.epoch_counter,
+        train_data,
+        valid_data,
+        train_loader_kwargs={
+            "shuffle": True,
+            "drop_last": len(train_data) >= options["batch_size"],
+        }
+        | options,
+        valid_loader_kwargs=valid_options,
+    )
+
+
+if __name__ == "__main__":
+    main()

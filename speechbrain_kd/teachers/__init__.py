@@ -1,0 +1,24 @@
+"""Frozen teachers: waveforms in, embeddings and class scores out.
+
+A teacher owns its features, so it is fed waveforms, never the student's
+features. :class:`~speechbrain_kd.teachers.base.Teacher` is the contract; each
+other file is one place a teacher may come from.
+"""
+
+from speechbrain_kd.teachers.base import Teacher, TeacherOutput
+from speechbrain_kd.teachers.labels import align_classes
+from speechbrain_kd.teachers.onnx import OnnxTeacher
+from speechbrain_kd.teachers.run import RunTeacher
+from speechbrain_kd.teachers.speechbrain import SpeechBrainTeacher
+from speechbrain_kd.teachers.trust import DEFAULT_ALLOWED, check_yaml
+
+__all__ = [
+    "DEFAULT_ALLOWED",
+    "OnnxTeacher",
+    "RunTeacher",
+    "SpeechBrainTeacher",
+    "Teacher",
+    "TeacherOutput",
+    "align_classes",
+    "check_yaml",
+]
