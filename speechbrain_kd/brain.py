@@ -14,13 +14,14 @@ from torch.nn.parallel import DistributedDataParallel
 from speechbrain_kd.checkpoints import AtomicCheckpointer
 from speechbrain_kd.evaluation.metrics import eer
 from speechbrain_kd.evaluation.scoring import cosine_scores
-from speechbrain_kd.evaluation.trials import validation_trials
+from speechbrain_kd.evaluation.validation import validation_trials
 from speechbrain_kd.losses.objective import CLASSIFICATION
 from speechbrain_kd.progress import interrupt_sets, terms_in_bar
 from speechbrain_kd.students.encoder import SpeakerEncoder
 from speechbrain_kd.teachers.labels import align_classes
 
 logger = logging.getLogger(__name__)
+
 
 @dataclass
 class Predictions:

@@ -27,7 +27,9 @@ class AtomicCheckpointer(Checkpointer):
     -------
     >>> import torch
     >>> folder = getfixture("tmp_path")
-    >>> checkpointer = AtomicCheckpointer(folder, {"model": torch.nn.Linear(2, 2)})
+    >>> checkpointer = AtomicCheckpointer(
+    ...     folder, {"model": torch.nn.Linear(2, 2)}
+    ... )
     >>> checkpoint = checkpointer.save_checkpoint(meta={"EER": 0.1})
     >>> checkpointer.find_checkpoint(min_key="EER").path == checkpoint.path
     True

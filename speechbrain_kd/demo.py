@@ -14,9 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 
-from speechbrain_kd.atomic import atomic_path
 from speechbrain_kd.evaluation.report import markdown_table, write_report
 from speechbrain_kd.evaluation.results import read_scores
 
@@ -84,7 +82,10 @@ def train_system(name: str, options: argparse.Namespace) -> None:
         command.append(f"--seed={options.seed}")
     if name == "student":
         teacher = options.output / "teacher"
-        command += [f"--teacher={{source: {teacher}}}", "--evaluate_teacher=False"]
+        command += [
+            f"--teacher={{source: {teacher}}}",
+            "--evaluate_teacher=False",
+        ]
     logger.info("\n=== %s: %s", name, " ".join(command))
     status = subprocess.run(command, check=False).returncode
     if status != 0:

@@ -27,11 +27,8 @@ from speechbrain_kd.evaluation.results import (
     write_scores,
 )
 from speechbrain_kd.evaluation.scoring import cosine_scores
-from speechbrain_kd.evaluation.trials import (
-    TrialList,
-    read_trials,
-    validation_trials,
-)
+from speechbrain_kd.evaluation.trials import TrialList, read_trials
+from speechbrain_kd.evaluation.validation import validation_trials
 from speechbrain_kd.export.model_card import ModelCard, TeacherFacts
 from speechbrain_kd.export.speechbrain_folder import (
     ExportSpec,
@@ -283,9 +280,7 @@ def model_card_of(
         weights = objective.weights
     if hparams.compute_cost is not None:
         loss = getattr(hparams.compute_cost, "loss_fn", hparams.compute_cost)
-        terms["classification"] = getattr(
-            loss, "__name__", type(loss).__name__
-        )
+        terms["classification"] = getattr(loss, "__name__", type(loss).__name__)
     folders = ", ".join(folder.name for folder in corpus.data_folders)
     return ModelCard(
         name=Path(hparams.output_folder).name,

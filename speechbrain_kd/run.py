@@ -40,10 +40,10 @@ def main(arguments: list[str] | None = None) -> None:
         command line's. What is wrong with them or with the data ends the
         process with status 2 and one message, before any training.
     """
-    hparams_file, run_opts, overrides = sb.parse_arguments(arguments)
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
     if not torch.cuda.is_available():
-        run_opts.distributed_backend = "gloo"
-        run_opts.overridden_args.add("distributed_backend")
+        arguments.append("--distributed_backend=gloo")
+    hparams_file, run_opts, overrides = sb.parse_arguments(arguments)
     ddp_init_group(run_opts)
     try:
         experiment = Experiment(hparams_file, overrides)
@@ -194,7 +194,9 @@ def prepare_data(experiment: Experiment) -> Corpus:
 
 def build(
     experiment: Experiment, corpus: Corpus, run_opts: RunOptions
-) -> tuple[DistillationBrain, torch.utils.data.Dataset, torch.utils.data.Dataset]:
+) -> tuple[
+    DistillationBrain, torch.utils.data.Dataset, torch.utils.data.Dataset
+]:
     """Makes everything that the yaml names.
 
     Returns

@@ -37,7 +37,11 @@ class Crops:
     >>> crops = Crops(2.0, seed=1)
     >>> crops.set_epoch(3)
     >>> start, frames = crops.bounds("id1--a--1", 80000)
-    >>> frames, 0 <= start <= 48000, crops.bounds("id1--a--1", 80000)[0] == start
+    >>> (
+    ...     frames,
+    ...     0 <= start <= 48000,
+    ...     crops.bounds("id1--a--1", 80000)[0] == start,
+    ... )
     (32000, True, True)
     """
 

@@ -163,7 +163,7 @@ def _write(
     """Writes all manifests, or none where something is wrong."""
     test_keys = {utterance_key(name) for name in source.names}
     selection = Selection(rules, source.test_speakers, test_keys)
-    splits = ["train", "valid"] + (["test"] if source.trials else [])
+    splits = [split for split in CSV_NAMES if split != "test" or source.trials]
     root = source.folders[0] if len(source.folders) == 1 else None
     with ExitStack() as stack:
         add = {
@@ -178,6 +178,7 @@ def _write(
         selection.check()
         # From here on the old manifests are being replaced.
         (save_folder / STATE_NAME).unlink(missing_ok=True)
+        (save_folder / CSV_NAMES["test"]).unlink(missing_ok=True)
     selection.report()
     state = {
         "key": key,

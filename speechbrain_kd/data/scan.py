@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import get_all_start_methods, get_context
 from typing import NamedTuple
 
 from tqdm import tqdm
@@ -23,9 +23,9 @@ from speechbrain_kd.data.scan_file import ScanFile
 logger = logging.getLogger(__name__)
 
 # Reading a header holds Python's lock most of the time, so that only processes
-# make it faster on a local disk; they take seconds to start and 0.1 ms a file
-# is saved. Threads still hide the latency of a network's.
-_FILES_FOR_PROCESSES = 200_000
+# make it faster on a local disk; for few files threads will do, and they hide
+# the latency of a network's.
+_FILES_FOR_PROCESSES = 20_000
 
 
 class Listing(NamedTuple):
@@ -105,8 +105,8 @@ def scan_corpus(
     scan_file : ScanFile
         Where results are looked up and added.
     num_workers : int | None
-        Threads, or processes for a large corpus (started afresh, so that a
-        script must guard its main part); None means one for each core.
+        Threads, or processes for a large corpus; None means one for each
+        core.
     progressbar : bool
         Whether to show progress.
     """
@@ -165,7 +165,10 @@ def _workers(num_workers: int | None) -> int:
 
 def _pool(workers: int, files: int) -> Executor:
     if workers > 1 and files >= _FILES_FOR_PROCESSES:
-        return ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+        # As SpeechBrain's loaders do on Linux: nothing is imported again,
+        # which takes longer than the headers of 50,000 files.
+        method = "fork" if "fork" in get_all_start_methods() else None
+        return ProcessPoolExecutor(workers, mp_context=get_context(method))
     return ThreadPoolExecutor(workers)
 
 

@@ -75,7 +75,7 @@ class ScanFile:
                     record = json.loads(line)
                 except ValueError:
                     record = None
-                if record:
+                if isinstance(record, dict):
                     self._note(record, offset)
                 offset += len(line)
 

@@ -217,11 +217,10 @@ def _fixed(value: float | None, form: str) -> str:
 
 
 def _scaled(value: float | None, units: tuple[str, ...]) -> str:
-    """A number in thousands, millions …, with three digits."""
+    """A number of three digits and its unit (999.5 would take four)."""
     if value is None:
         return "–"
     step = 0
-    # 999.5 would be rounded to four digits.
     while value >= 999.5 and step < len(units) - 1:
         value, step = value / 1000.0, step + 1
     return f"{value:.3g}{units[step]}"
@@ -244,8 +243,7 @@ def _report(facts: dict) -> str:
         "- Gap closed: share of the difference in EER between baseline and "
         "teacher by which the student is better than the baseline.",
         "- GMAC: 10⁹ multiply-adds from the features of 2 s of speech to the "
-        "embedding. Size: the float32 encoder as saved. Time: waveform to "
-        "embedding, median, one thread.",
+        "embedding. Size: the float32 encoder as saved. Time: median.",
         f"- {facts['date']}, {facts['machine']}.",
     ]
     lines += [f"- {note}" for note in facts["notes"]]

@@ -193,6 +193,35 @@ def write_scores(
             )
 
 
+def read_scores(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
+    """Reads what ``write_scores`` wrote.
+
+    Arguments
+    ---------
+    path : str | Path
+        ``label enrol test score`` lines.
+
+    Returns
+    -------
+    labels : np.ndarray
+        bool, [trials]: whether the trial is of one speaker.
+    scores : np.ndarray
+        float32, [trials].
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "scores.txt"
+    >>> write_scores(path, TrialList([True], [0], [1], ["a", "b"]), [0.5])
+    >>> labels, scores = read_scores(path)
+    >>> bool(labels[0]), float(scores[0])
+    (True, 0.5)
+    """
+    with open(path, encoding="utf-8") as file:
+        rows = [line.split() for line in file]
+    labels = np.array([row[0] == "1" for row in rows])
+    return labels, np.array([row[3] for row in rows], dtype=np.float32)
+
+
 def gap_closed(
     teacher_eer: float, baseline_eer: float, student_eer: float
 ) -> float | None:

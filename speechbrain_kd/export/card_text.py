@@ -100,7 +100,7 @@ def results_table(results: Mapping[str, Mapping[str, float | None]]) -> str:
         "bytes": ("kB", "{:,.0f}", 1e-3),
         "ms_per_second": ("ms per s of speech", "{:.2f}", 1),
         "eer": ("EER %", "{:.2f}", 100),
-        "min_dcf": ("minDCF", "{:.3f}", 1),
+        "min_dcf": ("minDCF (0.01)", "{:.3f}", 1),
     }
     heads = ["system", *(head for head, _, _ in columns.values())]
     rows = [heads, ["---", *["---:"] * len(columns)]]

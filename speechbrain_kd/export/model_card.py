@@ -60,8 +60,9 @@ class ModelCard:
     results : Mapping[str, Mapping[str, float | None]]
         By system (teacher, baseline, student): ``params``, ``gmac``,
         ``bytes``, ``ms_per_second``, ``eer`` and ``min_dcf``, as in
-        ``results.json``; rates as fractions. What is missing or None is shown
-        as not measured.
+        ``results.json``; rates as fractions, minDCF at a target prior of 0.01.
+        What is missing or None is shown as not measured; other keys are not
+        shown.
     trials : str | None
         What the results were measured on.
     calibrated_on : str | None
@@ -182,10 +183,9 @@ def _threshold(card: ModelCard, threshold: float | None) -> str:
         )
     where = card.calibrated_on or "trials that are not stated"
     return (
-        f"{threshold:.4f} (cosine), set where misses and false alarms are "
-        f"equally frequent on {where}. Other channels and languages, or other "
-        "costs of the two errors, need another. `verify_files` and "
-        "`verify_batch` decide at 0.25 unless told otherwise."
+        f"{threshold:.4f} (cosine), set on {where}. Other channels, languages "
+        "or costs of the two errors need another. `verify_files` always "
+        "decides at 0.25, `verify_batch` unless told otherwise."
     )
 
 

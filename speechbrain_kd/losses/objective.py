@@ -100,7 +100,9 @@ class DistillationObjective(torch.nn.Module):
         if start == end:
             factor = float(epoch >= start)
         else:
-            factor = min(max((epoch - min(start, end)) / abs(end - start), 0), 1)
+            factor = min(
+                max((epoch - min(start, end)) / abs(end - start), 0), 1
+            )
             factor = 1 - factor if end < start else factor
         return self.weights[name] * factor
 

@@ -103,13 +103,15 @@ def mel_filters(n_mels: int) -> torch.Tensor:
     True
     """
     low, high = _mel(_LOW_HZ), _mel(_SAMPLE_RATE / 2)
-    edges = torch.linspace(low, high, n_mels + 2, dtype=torch.float64)
-    bins = torch.arange(_FFT // 2, dtype=torch.float64) * _SAMPLE_RATE / _FFT
+    # In single precision, as Kaldi: the lowest filters hold a bin or two,
+    # and rounding shows there.
+    edges = low + torch.arange(n_mels + 2.0) * ((high - low) / (n_mels + 1))
+    bins = torch.arange(_FFT // 2) * (_SAMPLE_RATE / _FFT)
     mels = (1127.0 * (1.0 + bins / 700.0).log()).unsqueeze(1)
     left, centre, right = edges[:-2], edges[1:-1], edges[2:]
     rising = (mels - left) / (centre - left)
     falling = (right - mels) / (right - centre)
-    return torch.minimum(rising, falling).clamp(min=0.0).float()
+    return torch.minimum(rising, falling).clamp(min=0.0)
 
 
 def _mel(hertz: float) -> float:

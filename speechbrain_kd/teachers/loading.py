@@ -81,10 +81,11 @@ def _read_state(path: str | Path) -> dict:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise ValueError(
             f"{path} is refused: it is damaged, or holds more than tensors "
             "and plain values, which loading would run as code. Save it as "
-            f"a state_dict ({str(error).splitlines()[0]})"
+            f"a state_dict ({reason})"
         ) from error
     if not isinstance(state, dict):
         raise ValueError(

@@ -47,11 +47,12 @@ def _external_files(path: Path) -> set[str]:
     """Collects the names of the weight files that a model refers to."""
     try:
         import onnx
+        from google.protobuf.message import DecodeError
     except ImportError as error:
         raise ImportError(_install("onnx")) from error
     try:
         model = onnx.load(str(path), load_external_data=False)
-    except Exception as error:  # protobuf's errors have no common public base
+    except DecodeError as error:
         raise ValueError(f"{path} is not an ONNX model: {error}") from error
     return {
         entry.value

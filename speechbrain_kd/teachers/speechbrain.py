@@ -117,7 +117,9 @@ class SpeechBrainTeacher(Teacher):
             found = _fetch(file, place, config)
             check_fits(pretrainer.loadables[name], found)
             self.digests[file] = sha256(found)
-        collected = pretrainer.collect_files(fetch_config=config)
+            # Load the very file that was checked, not what is there later.
+            pretrainer.paths[name] = found.absolute().as_posix()
+        collected = pretrainer.collect_files()
         _refuse_untrained(self.source, hparams, collected)
         pretrainer.load_collected()
 

@@ -1,0 +1,36 @@
+"""``speechbrain-kd``: a thin face on the parts."""
+
+import argparse
+import importlib
+
+#: Command: (module with a ``main(arguments)``, what it does).
+COMMANDS = {
+    "train": ("speechbrain_kd.run", "train by a yaml, evaluate and export"),
+    "demo": ("speechbrain_kd.demo", "the comparison on the embedded corpus"),
+    "seeds": ("speechbrain_kd.seeds", "baseline against student over seeds"),
+    "bench": ("speechbrain_kd.bench", "what the students cost here"),
+}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs one command.
+
+    Arguments
+    ---------
+    arguments : list[str] | None
+        The command and its own arguments; by default the command line's.
+    """
+    listing = "\n".join(
+        f"  {name:9}{what}" for name, (_, what) in COMMANDS.items()
+    )
+    parser = argparse.ArgumentParser(
+        prog="speechbrain-kd",
+        description="Knowledge distillation of speaker models.",
+        epilog=f"commands:\n{listing}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("command", choices=COMMANDS, metavar="COMMAND")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER)
+    options = parser.parse_args(arguments)
+    module = importlib.import_module(COMMANDS[options.command][0])
+    module.main(options.arguments)
