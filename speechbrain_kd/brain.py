@@ -1,22 +1,18 @@
 """The Brain: one loop for teachers, baselines and distilled students."""
 
-import hashlib
 import logging
-import random
 from dataclasses import dataclass
 
-import numpy
 import speechbrain as sb
 import torch
 from speechbrain.nnet.schedulers import update_learning_rate
-from torch.nn.parallel import DistributedDataParallel
 
 from speechbrain_kd.checkpoints import AtomicCheckpointer
 from speechbrain_kd.evaluation.metrics import eer
 from speechbrain_kd.evaluation.scoring import cosine_scores
 from speechbrain_kd.evaluation.validation import validation_trials
+from speechbrain_kd.loop import SteadyBrain
 from speechbrain_kd.losses.objective import CLASSIFICATION
-from speechbrain_kd.progress import interrupt_sets, terms_in_bar
 from speechbrain_kd.students.encoder import SpeakerEncoder
 from speechbrain_kd.teachers.labels import align_classes
 
@@ -46,7 +42,7 @@ class Predictions:
     teacher: dict[str, torch.Tensor]
 
 
-class DistillationBrain(sb.Brain):
+class DistillationBrain(SteadyBrain):
     """Trains a speaker encoder, with a teacher or without.
 
     The recipe of SpeechBrain's VoxCeleb speaker training, and beside the
@@ -88,10 +84,6 @@ class DistillationBrain(sb.Brain):
         )
         self.crops = crops
         self.teacher = None
-        self.interrupted = False
-        self.epoch = 0
-        self.steps_per_epoch = 1
-        self.term_sums = {}
         if self.hparams.distillation is not None:
             self._join_teacher(speakers)
 
@@ -215,61 +207,10 @@ class DistillationBrain(sb.Brain):
             for name, loss in losses.items()
         )
 
-    def _track(self, losses):
-        """Running means of every term, for the bar and the logs."""
-        for name, loss in losses.items():
-            total, count = self.term_sums.get(name, (0.0, 0))
-            self.term_sums[name] = (total + loss.detach(), count + 1)
-
-    def term_means(self) -> dict[str, float]:
-        """Mean of every loss term over the epoch so far."""
-        return {
-            name: round(float(total) / count, 4)
-            for name, (total, count) in self.term_sums.items()
-        }
-
-    @property
-    def progress(self) -> float:
-        """Epochs done, with the fraction of the present one."""
-        return self.epoch - 1 + (self.step - 1) / self.steps_per_epoch
-
-    def fit(self, *args, **kwargs):
-        """As ``Brain.fit``; Ctrl-C saves a checkpoint in mid-epoch."""
-        if self.distributed_launch:
-            return super().fit(*args, **kwargs)
-        with interrupt_sets(lambda: setattr(self, "interrupted", True)):
-            return super().fit(*args, **kwargs)
-
-    def _fit_train(self, train_set, epoch, enable):
-        self.steps_per_epoch = len(train_set)
-        with terms_in_bar(self.term_means):
-            super()._fit_train(train_set, epoch, enable)
-
-    def _wrap_distributed(self):
-        """Wraps for DDP; on CPUs without SyncBatchNorm, which needs a GPU."""
-        if not self.distributed_launch or self.device != "cpu":
-            super()._wrap_distributed()
-            return
-        for name, module in self.modules.items():
-            if any(p.requires_grad for p in module.parameters()):
-                self.modules[name] = DistributedDataParallel(module)
-
-    def _should_save_intra_epoch_ckpt(self, last_ckpt_time, steps_since_ckpt):
-        return self.interrupted or super()._should_save_intra_epoch_ckpt(
-            last_ckpt_time, steps_since_ckpt
-        )
-
-    def _save_intra_epoch_ckpt(self):
-        if self.checkpointer is not None:
-            super()._save_intra_epoch_ckpt()
-        if self.interrupted:
-            raise KeyboardInterrupt
-
     def on_stage_start(self, stage, epoch=None):
         """Starts the sums of a stage; sets the stage's crops."""
-        self.term_sums = {}
+        super().on_stage_start(stage, epoch)
         if stage == sb.Stage.TRAIN:
-            self.epoch = epoch
             if self.crops is not None:
                 self.crops.set_epoch(epoch)
                 if self._large_margin():
@@ -288,8 +229,8 @@ class DistillationBrain(sb.Brain):
         return stage is not None and stage.active(self.epoch)
 
     def on_fit_batch_start(self, batch, should_step):
-        """Seeds the step and moves what follows the progress."""
-        self._seed_step()
+        """Moves what follows the progress of the training."""
+        super().on_fit_batch_start(batch, should_step)
         if self._large_margin():
             self.hparams.large_margin.on_progress(self.optimizer)
             return
@@ -302,20 +243,6 @@ class DistillationBrain(sb.Brain):
         """Moves SpeechBrain's schedulers that count batches."""
         if hasattr(self.hparams.lr_annealing, "on_batch_end"):
             self.hparams.lr_annealing.on_batch_end(self.optimizer)
-
-    def _seed_step(self):
-        """Seeds every generator from (seed, epoch, step, rank).
-
-        Augmentation and dropout then do not depend on what happened before,
-        which makes a resumed run equal to an uninterrupted one.
-        """
-        rank = self.rank if self.distributed_launch else 0
-        key = f"{self.hparams.seed}/{self.epoch}/{self.step}/{rank}"
-        digest = hashlib.blake2b(key.encode(), digest_size=4).digest()
-        seed = int.from_bytes(digest, "big")
-        random.seed(seed)
-        numpy.random.seed(seed)
-        torch.manual_seed(seed)
 
     def _collect(self, predictions, batch, labels):
         """Keeps what the verification trials of a stage need."""

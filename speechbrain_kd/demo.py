@@ -14,7 +14,6 @@ import sys
 import time
 from pathlib import Path
 
-
 from speechbrain_kd.evaluation.report import markdown_table, write_report
 from speechbrain_kd.evaluation.results import read_scores
 

@@ -15,11 +15,7 @@ from speechbrain.utils.run_opts import RunOptions
 
 from speechbrain_kd.atomic import atomic_path
 from speechbrain_kd.brain import DistillationBrain
-from speechbrain_kd.data.pipeline import (
-    Crops,
-    make_dataset,
-    make_label_encoder,
-)
+from speechbrain_kd.data.pipeline import Crops, make_dataset, make_label_encoder
 from speechbrain_kd.data.prepare import Corpus, load_corpus, prepare_corpus
 from speechbrain_kd.experiment import Experiment, Tagged
 from speechbrain_kd.finish import finish_run

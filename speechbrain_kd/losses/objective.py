@@ -69,7 +69,7 @@ class DistillationObjective(torch.nn.Module):
             )
         self.terms = torch.nn.ModuleDict(terms)
         self.weights = dict(weights)
-        self.ramps = {name: (0.0, warmup_epochs) for name in terms}
+        self.ramps = dict.fromkeys(terms, (0.0, warmup_epochs))
         self.ramps.update(
             {name: tuple(ramp) for name, ramp in (ramps or {}).items()}
         )

@@ -202,7 +202,9 @@ def _build(path: Path, place: str, allowed: Sequence[str]) -> dict:
     resolved = resolve_references(text, overrides).getvalue()
     name = f"{path} with its references resolved"
     check_text(resolved, name, allowed, resolved=True)
-    hparams = load_hyperpyyaml(io.StringIO(resolved))
+    # A student of the same seed starts alike with a teacher and without.
+    with torch.random.fork_rng(devices=[]):
+        hparams = load_hyperpyyaml(io.StringIO(resolved))
     absent = [
         key for key in _NEEDED if not isinstance(hparams.get(key), Module)
     ]
