@@ -15,6 +15,7 @@ from speechbrain_kd.loop import SteadyBrain
 from speechbrain_kd.losses.objective import CLASSIFICATION
 from speechbrain_kd.students.encoder import SpeakerEncoder
 from speechbrain_kd.teachers.labels import align_classes
+from speechbrain_kd.teachers.memory import TeacherMemory
 
 logger = logging.getLogger(__name__)
 
@@ -84,6 +85,7 @@ class DistillationBrain(SteadyBrain):
         )
         self.crops = crops
         self.teacher = None
+        self.memory = None
         if self.hparams.distillation is not None:
             self._join_teacher(speakers)
 
@@ -118,8 +120,22 @@ class DistillationBrain(SteadyBrain):
             )
         objective.project(self.embedding_dim(), teacher.embedding_dim)
         objective.to(self.device)
+        if self.hparams.teacher_views:
+            self._remember_views()
         if self.checkpointer is not None:
             self.checkpointer.add_recoverable("distillation", objective)
+
+    def _remember_views(self):
+        """Lets the teacher hear each of a few crops once."""
+        if self.hparams.wav_augment is not None:
+            raise ValueError(
+                f"teacher_views is {self.hparams.teacher_views}, but the "
+                "waveforms are augmented afresh every time: set teacher_views "
+                "to 0, or wav_augment to null"
+            )
+        self.memory = TeacherMemory()
+        if self.checkpointer is not None:
+            self.checkpointer.add_recoverable("teacher_memory", self.memory)
 
     @torch.no_grad()
     def embedding_dim(self) -> int:
@@ -164,11 +180,23 @@ class DistillationBrain(SteadyBrain):
             logits = self.modules.classifier(embeddings.unsqueeze(1))
         teacher = {}
         if stage == sb.Stage.TRAIN and self.teacher is not None:
-            output = self.teacher(wavs, lens)
-            teacher["embeddings"] = output.embeddings
-            if output.logits is not None:
-                teacher["logits"] = output.logits
+            teacher = self._ask_teacher(batch.id, wavs, lens)
         return Predictions(embeddings, logits, lens, teacher)
+
+    @torch.no_grad()
+    def _ask_teacher(self, utterances, wavs, lens):
+        """The teacher's embeddings and logits of waveforms, or of views."""
+        if self.memory is None:
+            output = self.teacher(wavs, lens)
+            embeddings, logits = output.embeddings, output.logits
+        else:
+            embeddings = self.memory.recall(
+                [self.crops.view(utterance) for utterance in utterances],
+                lambda rows: self.teacher(wavs[rows], lens[rows]).embeddings,
+            ).to(wavs.device)
+            logits = self.teacher.classify(embeddings)
+        answer = {"embeddings": embeddings}
+        return answer if logits is None else answer | {"logits": logits}
 
     def compute_objectives(self, predictions, batch, stage):
         """Sums classification and distillation terms by their weights."""

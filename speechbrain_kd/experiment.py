@@ -56,6 +56,7 @@ DEFAULTS: dict[str, Any] = {
     "margin_schedule": None,
     "large_margin": None,
     "teacher": None,
+    "teacher_views": 0,
     "evaluate_teacher": True,
     "distillation": None,
     "train_logger": None,

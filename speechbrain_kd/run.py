@@ -207,7 +207,11 @@ def build(
     encoder_file = Path(hparams["save_folder"]) / "label_encoder.txt"
     run_on_main(make_label_encoder, args=[corpus.speakers, encoder_file])
     label_encoder = make_label_encoder(corpus.speakers, encoder_file)
-    crops = Crops(hparams["sentence_len"], hparams["seed"])
+    crops = Crops(
+        hparams["sentence_len"],
+        hparams["seed"],
+        views=hparams["teacher_views"] if hparams["teacher"] else 0,
+    )
     starts = Crops(hparams["sentence_len"], hparams["seed"], random=False)
     datasets = [
         make_dataset(manifest, corpus.data_root, cut, label_encoder)

@@ -31,6 +31,9 @@ class Crops:
         The run's seed.
     random : bool
         If ``False`` every crop is the start of its utterance.
+    views : int
+        How many crops of an utterance there are, shown in turn, one an epoch;
+        0 draws new ones for ever.
 
     Example
     -------
@@ -46,10 +49,15 @@ class Crops:
     """
 
     def __init__(
-        self, sentence_len: float, seed: int, random: bool = True
+        self,
+        sentence_len: float,
+        seed: int,
+        random: bool = True,
+        views: int = 0,
     ) -> None:
         self.seed = seed
         self.random = random
+        self.views = views
         # In shared memory: loader workers that live on see the changes.
         self._epoch = torch.zeros(1, dtype=torch.int64).share_memory_()
         self._frames = torch.zeros(1, dtype=torch.int64).share_memory_()
@@ -57,7 +65,11 @@ class Crops:
 
     def set_epoch(self, epoch: int) -> None:
         """Moves on to the crops of an epoch."""
-        self._epoch.fill_(epoch)
+        self._epoch.fill_(epoch % self.views if self.views else epoch)
+
+    def view(self, utterance: str) -> str:
+        """Names the present crop of an utterance among all its crops."""
+        return f"{utterance}/{int(self._epoch)}/{int(self._frames)}"
 
     def set_sentence_len(self, sentence_len: float) -> None:
         """Sets the seconds of a crop."""
