@@ -46,6 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         fragment.stem: measure_student(fragment)
         for fragment in sorted(options.students.glob("*.yaml"))
     }
+    if not costs:
+        sys.exit(f"bench: error: no students in {options.students}/*.yaml")
     facts = {"machine": describe_machine(), "students": costs}
     for file, content in (
         ("students.json", json.dumps(facts, indent=2) + "\n"),

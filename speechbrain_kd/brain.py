@@ -88,6 +88,11 @@ class DistillationBrain(SteadyBrain):
         self.memory = None
         if self.hparams.distillation is not None:
             self._join_teacher(speakers)
+        elif self.hparams.teacher is not None:
+            logger.warning(
+                "distillation is null: the teacher %s is not used",
+                self.hparams.teacher.source,
+            )
 
     def _join_teacher(self, speakers):
         """Fits objective and teacher to this student, before any training."""
@@ -101,9 +106,9 @@ class DistillationBrain(SteadyBrain):
         if objective.compares("logits"):
             if teacher.labels is None:
                 raise ValueError(
-                    f"a label-level term needs a teacher with a classifier, "
-                    f"and {teacher.source} has none: use embedding-level "
-                    "terms alone (--distillation="
+                    "a label-level term needs a teacher with a classifier "
+                    f"and the names of its classes, and {teacher.source} has "
+                    "none: use embedding-level terms alone (--distillation="
                     "hparams/distillation/embedding.yaml)"
                 )
             if self.hparams.classifier is None:

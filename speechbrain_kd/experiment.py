@@ -9,6 +9,7 @@ can be counted from the training speakers.
 import difflib
 import io
 import logging
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ import ruamel.yaml
 import yaml
 from hyperpyyaml import load_hyperpyyaml, resolve_references
 from speechbrain.utils.run_opts import RunOptions
+
+from speechbrain_kd.checks import check_required, check_values
 
 logger = logging.getLogger(__name__)
 
@@ -76,18 +79,6 @@ UPSTREAM_UNREAD = {
 
 BASE = "__base__"
 _FRAGMENTS = ("teacher", "embedding_model", "distillation", "wav_augment")
-_REQUIRED = (
-    "data_folder",
-    "output_folder",
-    "save_folder",
-    "compute_features",
-    "mean_var_norm",
-    "embedding_model",
-    "modules",
-    "epoch_counter",
-    "opt_class",
-    "dataloader_options",
-)
 
 
 @dataclass(frozen=True)
@@ -152,34 +143,49 @@ class Experiment:
                 f"{hparams_file}: no such hyperparameter file"
             )
         if isinstance(overrides, str):
-            overrides = _round_trip().load(overrides) or {}
+            overrides = _parse_overrides(overrides)
         self.overrides = dict(overrides)
+        self._written: dict[str, Path] = {}
         self._inherit()
         for key in _FRAGMENTS:
             self._include(key)
         self._check_keys()
+        check_required(self.file, self.overrides)
         self.values = self._peek()
-        for key in _REQUIRED:
-            if self.values[key] is None:
-                raise ValueError(f"{self.file}: the key {key} is missing")
+        check_values(self.file, self.values)
 
     def _inherit(self) -> None:
         """Follows ``__base__``: a yaml that only says what differs."""
         own = self._tree()
+        self.keys = set(own) - {BASE}
+        self.text = self.file.read_text(encoding="utf-8")
         while BASE in own:
-            base = self.file.parent / own.pop(BASE)
+            base = Path(os.path.normpath(self.file.parent / own.pop(BASE)))
             if not base.is_file():
                 raise FileNotFoundError(
                     f"{self.file}: {BASE} names {base}, which does not exist"
                 )
+            self._written = dict.fromkeys(own, self.file) | self._written
             self.overrides = dict(own) | self.overrides
             self.file = base
             own = self._tree()
+            self.keys |= set(own) - {BASE}
+            self.text += base.read_text(encoding="utf-8")
 
     def _tree(self) -> dict:
-        """The yaml's top level; nothing is made."""
+        """The yaml's top level; nothing is made.
+
+        Includes are found beside the yaml that names them, also where this
+        one is the base of another in another folder.
+        """
+        folder = self.file.resolve().parent
+        text = re.sub(
+            r"!include:(?!/)(\S+)",
+            lambda include: f"!include:{(folder / include[1]).resolve()}",
+            self.file.read_text(encoding="utf-8"),
+        )
         try:
-            tree = _round_trip().load(self.file.read_text(encoding="utf-8"))
+            tree = _round_trip().load(text)
         except ruamel.yaml.error.YAMLError as error:
             raise ValueError(f"{self.file}: not a yaml file: {error}") from None
         if not isinstance(tree, dict):
@@ -202,15 +208,14 @@ class Experiment:
 
     def _check_keys(self) -> None:
         """Refuses keys that nothing reads: most are slips of the pen."""
-        present = set(self._tree())
-        text = self.file.read_text(encoding="utf-8")
-        referenced = set(re.findall(r"<(\w+)", text))
+        present = self.keys
+        referenced = set(re.findall(r"<(\w+)", self.text))
         known = set(DEFAULTS) | UPSTREAM_UNREAD | set(RunOptions().as_dict())
         for key in present - known - referenced:
             if not key.startswith("__"):
                 raise ValueError(
-                    f"{self.file}: nothing reads the key {key}"
-                    + _suggestion(key, known)
+                    f"{self._written.get(key, self.file)}: nothing reads the "
+                    f"key {key}" + _suggestion(key, (known | present) - {key})
                 )
         for key in set(self.overrides) - present - set(DEFAULTS):
             raise ValueError(
@@ -229,7 +234,7 @@ class Experiment:
         except ValueError as error:
             key = re.match(r"'(.+)' is a !PLACEHOLDER", str(error))
             if key is None:
-                raise
+                raise ValueError(f"{self.file}: {error}") from error
             raise ValueError(
                 f"{self.file}: {key[1]} is not set; give --{key[1]}=VALUE"
             ) from None
@@ -241,7 +246,6 @@ class Experiment:
         stream = io.StringIO()
         _round_trip().dump(tree, stream)
         stream.seek(0)
-        stream.name = str(self.file)  # includes are found beside the yaml
         return stream
 
     def _peek(self) -> dict[str, Any]:
@@ -269,7 +273,8 @@ class Experiment:
         try:
             made = load_hyperpyyaml(self.resolved())
         except TypeError as error:
-            raise ValueError(f"{self.file}: {error.args[0]}") from error
+            why = ": ".join(map(str, error.args))
+            raise ValueError(f"{self.file}: {why}") from error
         hparams = DEFAULTS | made
         hparams["dataloader_options"] = dict(hparams["dataloader_options"])
         return hparams
@@ -287,8 +292,23 @@ def _override(tree: dict, overrides: Mapping) -> None:
             # An include with keys beneath it is an include with overrides.
             node = ruamel.yaml.comments.CommentedMap(value)
             if _tag(before).startswith("!include:"):
-                node.yaml_set_tag(_tag(before))
+                node.yaml_set_ctag(ruamel.yaml.Tag(suffix=_tag(before)))
             tree[key] = node
+
+
+def _parse_overrides(text: str) -> dict:
+    """The options of the command line, as SpeechBrain hands them on."""
+    try:
+        tree = _round_trip().load(text) or {}
+    except ruamel.yaml.error.MarkedYAMLError as error:
+        line = text.splitlines()[error.problem_mark.line]
+        raise ValueError(
+            f"--{line}: expected --KEY=VALUE, once for each key, with a yaml "
+            f"value: {error.problem}"
+        ) from None
+    if not isinstance(tree, dict):
+        raise ValueError(f"expected options --KEY=VALUE; got {text}")
+    return tree
 
 
 def _tag(node: Any) -> str:

@@ -207,7 +207,7 @@ def _notes(hparams, corpus: Corpus, threshold: float | None) -> list[str]:
         f"{hparams.seed}, {hparams.epoch_counter.limit} epochs; trials of "
         f"{corpus.trials}."
     ]
-    if hparams.teacher is not None:
+    if hparams.teacher is not None and hparams.distillation is not None:
         notes.append(
             f"Teacher: {hparams.teacher.source}, trained on "
             f"{', '.join(hparams.teacher.trained_on) or 'unknown data'}."

@@ -41,7 +41,9 @@ class SteadyBrain(sb.Brain):
         if self.distributed_launch:
             return super().fit(*args, **kwargs)
         with interrupt_sets(lambda: setattr(self, "interrupted", True)):
-            return super().fit(*args, **kwargs)
+            super().fit(*args, **kwargs)
+        if self.interrupted:  # after the last step: the epoch is saved
+            raise KeyboardInterrupt
 
     def _fit_train(self, train_set, epoch, enable):
         self.steps_per_epoch = len(train_set)
@@ -58,6 +60,9 @@ class SteadyBrain(sb.Brain):
                 self.modules[name] = DistributedDataParallel(module)
 
     def _should_save_intra_epoch_ckpt(self, last_ckpt_time, steps_since_ckpt):
+        # Gradients that the optimiser has not taken yet are in no checkpoint.
+        if self.step % self.grad_accumulation_factor:
+            return False
         return self.interrupted or super()._should_save_intra_epoch_ckpt(
             last_ckpt_time, steps_since_ckpt
         )

@@ -2,6 +2,7 @@
 
 import functools
 import logging
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +26,8 @@ logger = logging.getLogger(__name__)
 MINIVOX = "minivox"
 MINIVOX_FOLDER = Path("results/minivox")
 
+_TORCHRUN = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+
 
 def main(arguments: list[str] | None = None) -> None:
     """Trains by a yaml, evaluates and exports.
@@ -34,7 +37,7 @@ def main(arguments: list[str] | None = None) -> None:
     arguments : list[str] | None
         The yaml, SpeechBrain's run options and overrides; by default the
         command line's. What is wrong with them or with the data ends the
-        process with status 2 and one message, before any training.
+        process with status 1 and one message, before any training.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if not torch.cuda.is_available():
@@ -50,12 +53,19 @@ def main(arguments: list[str] | None = None) -> None:
     except (ValueError, FileNotFoundError, ImportError) as error:
         logger.debug("Refused", exc_info=True)
         sys.exit(_message(error))
+    except KeyboardInterrupt:
+        sys.exit(_stopped())
     try:
         train(brain, train_data, valid_data)
         run_on_main(finish_run, args=[brain, corpus, experiment.resolved()])
     except KeyboardInterrupt:
-        logger.warning("Stopped. The same command goes on from here.")
-        sys.exit(130)
+        sys.exit(_stopped())
+
+
+def _stopped() -> int:
+    """Says what Ctrl-C means for the run; its exit status."""
+    logger.warning("Stopped. The same command goes on from here.")
+    return 130
 
 
 def _message(error: Exception) -> str:
@@ -114,7 +124,11 @@ def make_missing_teacher(experiment: Experiment) -> None:
 def _train_apart(arguments: list[str]) -> None:
     """Another run of this program, in a process of its own."""
     command = [sys.executable, "-m", "speechbrain_kd.run", *arguments]
-    if subprocess.run(command, check=False).returncode != 0:
+    # Under torchrun only this rank gets here: that process is alone.
+    alone = {
+        key: value for key, value in os.environ.items() if key not in _TORCHRUN
+    }
+    if subprocess.run(command, check=False, env=alone).returncode != 0:
         raise ValueError(
             f"training the teacher failed: {' '.join(arguments)} (see above)"
         )
@@ -242,7 +256,8 @@ def prepare_augmentation(prepare: functools.partial) -> None:
     if not files:
         prepare()
     elif not Path(settings["csv_file"]).is_file():
-        prepare_csv(sorted(files), settings["csv_file"])
+        length = settings.get("max_length")
+        prepare_csv(sorted(files), settings["csv_file"], length)
 
 
 def train(

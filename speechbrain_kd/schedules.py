@@ -196,7 +196,8 @@ def check_margin_loss(compute_cost: torch.nn.Module) -> None:
         raise ValueError(
             "a margin is scheduled, but compute_cost has none: expected "
             "speechbrain.nnet.losses.LogSoftmaxWrapper around "
-            f"AdditiveAngularMargin, got {type(compute_cost).__name__}"
+            f"AdditiveAngularMargin, got {type(compute_cost).__name__}. Give "
+            "such a loss, or set margin_schedule and large_margin to null"
         )
 
 

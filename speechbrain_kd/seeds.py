@@ -126,8 +126,9 @@ def write_comparison(
             gap_closed(teacher, *pair)
             for pair in zip(errors["baseline"], errors["student"], strict=True)
         ]
-        facts["gap_closed_percent"] = [100 * share for share in closed]
-        facts["gap_closed"] = interval(facts["gap_closed_percent"])
+        if None not in closed:  # a baseline as good as the teacher: no gap
+            facts["gap_closed_percent"] = [100 * share for share in closed]
+            facts["gap_closed"] = interval(facts["gap_closed_percent"])
     text = _table(facts)
     for file, content in (
         ("seeds.json", json.dumps(facts, indent=2) + "\n"),

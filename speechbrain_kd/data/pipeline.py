@@ -73,7 +73,7 @@ class Crops:
 
     def set_sentence_len(self, sentence_len: float) -> None:
         """Sets the seconds of a crop."""
-        if not sentence_len > 0:
+        if not isinstance(sentence_len, (int, float)) or sentence_len <= 0:
             raise ValueError(
                 f"sentence_len must be positive seconds; got {sentence_len}"
             )
