@@ -157,9 +157,7 @@ def test_an_empty_wav_of_the_trial_list(refused, corpus, plain):
     assert mentions(message, "1 of them in the trial list", "id00006")
 
 
-def test_stereo_and_8_khz_work_and_are_said_once(
-    corpus, plain, monkeypatch
-):
+def test_stereo_and_8_khz_work_and_are_said_once(corpus, plain, monkeypatch):
     monkeypatch.setattr(audio, "_SAID", set())
     noise = np.random.default_rng(1).normal(0, 0.1, (16000, 2))
     for number in (1, 2):
@@ -230,8 +228,7 @@ def teacher(tmp_path):
     labels.write_text(labels.read_text().replace("id1000", "id0000"))
     fragment = tmp_path / "teacher.yaml"
     fragment.write_text(
-        "!new:speechbrain_kd.teachers.SpeechBrainTeacher\n"
-        f"source: {folder}\n"
+        f"!new:speechbrain_kd.teachers.SpeechBrainTeacher\nsource: {folder}\n"
     )
     return folder, fragment
 
@@ -251,7 +248,9 @@ def test_a_teacher_whose_checkpoint_does_not_fit(refused, corpus, teacher):
     torch.save(state, path)
     message = refused(f"--data_folder={corpus}", f"--teacher={fragment}")
     assert mentions(message, str(path), "does not fit the ECAPA_TDNN")
-    assert mentions(message, "fc.conv.weight expected [12, 96, 1]", "[7, 96, 1]")
+    assert mentions(
+        message, "fc.conv.weight expected [12, 96, 1]", "[7, 96, 1]"
+    )
     assert mentions(message, "must come from the same model")
 
 
@@ -294,6 +293,22 @@ def test_label_level_without_the_students_classifier(refused, corpus, teacher):
         "--margin_schedule=null",
     )
     assert mentions(message, "label-level term", "classifier: null")
+
+
+def test_views_of_waveforms_that_change(refused, corpus, teacher, tmp_path):
+    augment = tmp_path / "augment.yaml"
+    augment.write_text(
+        "!new:speechbrain.augment.augmenter.Augmenter\n"
+        "augmentations: [!new:speechbrain.augment.time_domain.DropChunk {}]\n"
+    )
+    message = refused(
+        f"--data_folder={corpus}",
+        f"--teacher={teacher[1]}",
+        f"--wav_augment={augment}",
+        "--teacher_views=2",
+    )
+    assert mentions(message, "teacher_views is 2", "augmented afresh")
+    assert mentions(message, "set teacher_views to 0, or wav_augment to null")
 
 
 def test_the_embedded_corpus_teacher_for_another_corpus(refused, corpus):

@@ -46,6 +46,13 @@ def test_the_first_interrupt_sets_and_the_second_stops():
     assert signal.getsignal(signal.SIGINT) is before
 
 
+def test_interrupts_are_as_before_afterwards():
+    before = signal.getsignal(signal.SIGINT)
+    with interrupt_sets(lambda: None):
+        assert signal.getsignal(signal.SIGINT) is not before
+    assert signal.getsignal(signal.SIGINT) is before
+
+
 def test_other_threads_leave_interrupts_alone():
     before = signal.getsignal(signal.SIGINT)
     seen = []

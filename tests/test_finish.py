@@ -1,0 +1,220 @@
+"""What follows training: evaluation, calibration, export, report."""
+
+import json
+import logging
+import runpy
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch.nn.functional import cosine_similarity
+
+from speechbrain_kd import finish, run
+from speechbrain_kd.data.audio import load_audio
+from speechbrain_kd.evaluation import cost
+from speechbrain_kd.evaluation.results import SystemResult, read_scores
+from speechbrain_kd.experiment import Experiment
+from speechbrain_kd.students.encoder import SpeakerEncoder
+
+ROOT = Path(__file__).parents[1]
+LAYOUT = ROOT / "tests" / "teachers" / "teacher_layout.py"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_costs():
+    """Timing is tested elsewhere; here it would only take time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(finish, "time_per_second", lambda *_: 1.5)
+        yield
+
+
+@pytest.fixture(scope="module")
+def teacher_file(tmp_path_factory):
+    """The fragment of a small ECAPA that knows the training speakers."""
+    folder = tmp_path_factory.mktemp("teacher")
+    model = runpy.run_path(str(LAYOUT))["write_model"](folder / "model")
+    labels = model / "label_encoder.txt"
+    labels.write_text(labels.read_text().replace("id1000", "id0000"))
+    path = folder / "teacher.yaml"
+    path.write_text(
+        "!new:speechbrain_kd.teachers.SpeechBrainTeacher\n"
+        f"source: {model}\ntrained_on: [tiny]\n"
+    )
+    return path
+
+
+def build(corpus_folder, folder, **overrides):
+    """A Brain, its corpus and yaml, ready to train or to finish."""
+    experiment = Experiment(
+        ROOT / "hparams" / "student.yaml",
+        {
+            "data_folder": str(corpus_folder),
+            "output_folder": str(folder),
+            "number_of_epochs": 1,
+            "split_ratio": [50, 50],
+        }
+        | overrides,
+    )
+    corpus = run.prepare_data(experiment)
+    brain, *_ = run.build(experiment, corpus, None)
+    return brain, corpus, experiment.resolved()
+
+
+@pytest.fixture(scope="module")
+def distilled(tiny_corpus, teacher_file, tmp_path_factory):
+    """A finished run with a teacher; the student has not learnt anything."""
+    folder = tmp_path_factory.mktemp("finish") / "student"
+    brain, corpus, text = build(tiny_corpus, folder, teacher=str(teacher_file))
+    finish.finish_run(brain, corpus, text)
+    return brain, corpus, folder
+
+
+def encoder_of(brain):
+    """The student alone."""
+    parts = ("compute_features", "mean_var_norm", "embedding_model")
+    return SpeakerEncoder(*(getattr(brain.hparams, x) for x in parts)).eval()
+
+
+def cosine(embed, corpus, enrol, test):
+    """The score of a trial, an utterance at a time."""
+    with torch.no_grad():
+        one, other = (
+            embed(load_audio(corpus.test_files[name])[None])
+            for name in (enrol, test)
+        )
+    return float(cosine_similarity(one, other))
+
+
+@pytest.mark.parametrize("system", ["student", "teacher"])
+def test_scores_are_cosines_of_whole_utterances(distilled, system):
+    brain, corpus, folder = distilled
+    file, embed = {
+        "student": ("scores.txt", encoder_of(brain)),
+        "teacher": ("scores_teacher.txt", brain.teacher.embed),
+    }[system]
+    lines = (folder / file).read_text().splitlines()
+    trials = corpus.trials.read_text().splitlines()
+    assert [x.rpartition(" ")[0] for x in lines] == trials
+    for line in lines[::7]:
+        _, enrol, test, score = line.split()
+        expected = cosine(embed, corpus, enrol, test)
+        assert float(score) == pytest.approx(expected, abs=1e-5)
+
+
+def test_the_report_holds_both_systems_and_how_they_were_made(distilled):
+    brain, corpus, folder = distilled
+    facts = json.loads((folder / "report" / "results.json").read_text())
+    student = facts["systems"]["student"]
+    assert student["params"] == 34714 and student["ms_per_second"] == 1.5
+    labels, scores = read_scores(folder / "scores.txt")
+    accepted = scores >= student["threshold"]
+    false_alarms = (accepted & ~labels).sum() / (~labels).sum()
+    misses = (~accepted & labels).sum() / labels.sum()
+    assert student["eer"] == pytest.approx((false_alarms + misses) / 2, abs=0.1)
+    assert facts["systems"]["teacher"]["params"] < student["params"]
+    notes = " ".join(facts["notes"])
+    assert "Trained on 6 speakers" in notes and "seed 1986, 1 epochs" in notes
+    assert f"Teacher: {brain.teacher.source}, trained on tiny." in notes
+    assert "calibrated on held-out utterances" in notes
+
+
+def test_the_export_is_calibrated_and_says_where_it_comes_from(distilled):
+    brain, corpus, folder = distilled
+    card = (folder / "export" / "README.md").read_text()
+    threshold = finish.calibrate(encoder_of(brain), corpus, "cpu")
+    assert -1 <= threshold <= 1 and f"{threshold:.4f}"[:-1] in card
+    for name in ("CosineEmbedding", "PosteriorKL", "AdditiveAngularMargin"):
+        assert name in card
+    assert str(brain.teacher.source) in card
+    digests = json.loads((folder / "teacher_files.json").read_text())
+    assert digests == brain.teacher.digests
+    assert set(digests) >= {"hyperparams.yaml", "embedding_model.ckpt"}
+
+
+def test_nothing_is_calibrated_without_validation_trials(distilled, caplog):
+    brain, corpus, folder = distilled
+    lines = corpus.valid_csv.read_text().splitlines()
+    alone = folder / "one.csv"  # one utterance: no trial
+    alone.write_text("\n".join(lines[:2]) + "\n")
+    one = replace(corpus, valid_csv=alone)
+    assert finish.calibrate(encoder_of(brain), one, "cpu") is None
+    assert "The threshold is not calibrated" in caplog.text
+
+
+def test_a_model_without_teacher_and_without_trials(
+    tiny_corpus, tmp_path, caplog
+):
+    caplog.set_level(logging.INFO)
+    brain, corpus, text = build(
+        tiny_corpus,
+        tmp_path / "model",
+        teacher=None,
+        distillation=None,
+        checkpointer=None,
+    )
+    corpus = replace(corpus, trials=None, test_files={})
+    finish.finish_run(brain, corpus, text)
+    assert not (tmp_path / "model" / "report").exists()
+    assert (tmp_path / "model" / "export" / "hyperparams.yaml").is_file()
+    assert (tmp_path / "model" / "teacher_files.json").read_text() == "{}"
+    assert f"The exported model is in {tmp_path}/model/export" in caplog.text
+
+
+def test_the_best_checkpoint_is_what_is_finished(distilled, tmp_path):
+    brain, corpus, _ = distilled
+    folder = tmp_path / "best"
+    brain, corpus, text = build(
+        corpus.data_folders[0],
+        folder,
+        teacher=None,
+        distillation=None,
+    )
+    weight = brain.hparams.embedding_model.fc.conv.weight
+    for value, selection in ((0.5, 0.1), (0.25, 0.2)):
+        with torch.no_grad():
+            weight.fill_(value)
+        brain.checkpointer.save_checkpoint(meta={"selection": selection})
+    finish.finish_run(brain, corpus, text)
+    assert bool((weight == 0.5).all())
+    results = json.loads((folder / "report" / "results.json").read_text())
+    assert set(results["systems"]) == {"model"}
+
+
+def test_the_teacher_is_not_evaluated_where_that_is_off(
+    tiny_corpus, teacher_file, tmp_path
+):
+    brain, corpus, text = build(
+        tiny_corpus,
+        tmp_path / "off",
+        teacher=str(teacher_file),
+        evaluate_teacher=False,
+        compute_cost=None,
+        margin_schedule=None,
+    )
+    finish.finish_run(brain, corpus, text)
+    report = tmp_path / "off" / "report" / "results.json"
+    assert set(json.loads(report.read_text())["systems"]) == {"student"}
+    assert not (tmp_path / "off" / "scores_teacher.txt").exists()
+
+
+def test_of_a_file_only_its_bytes_are_known(tmp_path):
+    file = tmp_path / "model.onnx"
+    file.write_bytes(b"12345")
+    result = SystemResult(0.1, 0.5, 0.4, 0.3, 10, 10)
+    finish.add_teacher_costs(result, SimpleNamespace(source=str(file)))
+    assert (result.bytes, result.params, result.gmac) == (5, None, None)
+    elsewhere = SystemResult(0.1, 0.5, 0.4, 0.3, 10, 10)
+    finish.add_teacher_costs(elsewhere, SimpleNamespace(source="a/hub-id"))
+    assert elsewhere.bytes is None
+
+
+def test_costs_are_the_encoders_own(distilled):
+    encoder = encoder_of(distilled[0])
+    result = SystemResult(0.1, 0.5, 0.4, 0.3, 10, 10)
+    assert finish.with_costs(result, encoder) is result
+    model = encoder.embedding_model
+    assert result.bytes == cost.model_bytes(model)
+    feats = encoder.features(torch.zeros(1, 32000))
+    assert result.gmac == cost.count_macs(model, feats) / 1e9
