@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from speechbrain.utils.checkpoints import Checkpoint, Checkpointer
-from speechbrain.utils.distributed import if_main_process
+from speechbrain.utils.distributed import ddp_barrier, if_main_process
 
 logger = logging.getLogger(__name__)
 
@@ -74,8 +74,16 @@ class AtomicCheckpointer(Checkpointer):
         saved = super().save_checkpoint(
             dict(meta or {}), end_of_epoch, name, verbosity
         )
-        if saved is None:
-            return None
+        if saved is not None:
+            saved = self._publish(saved)
+        # Every process lists the checkpoints before old ones are deleted, and
+        # waits for the others at each deletion: all must see the new one.
+        ddp_barrier()
+        return saved
+
+    @staticmethod
+    def _publish(saved: Checkpoint) -> Checkpoint:
+        """Gives a folder that is complete its name."""
         final = saved.path.with_name(saved.path.name[len(_UNFINISHED) :])
         if final.exists():
             shutil.rmtree(final)

@@ -40,9 +40,7 @@ def watched(monkeypatch) -> SimpleNamespace:
     return seen
 
 
-@pytest.fixture(scope="module")
-def training_only():
+@pytest.fixture
+def training_only(monkeypatch) -> None:
     """Runs end with the training: what follows it is tested elsewhere."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run, "finish_run", lambda *given: None)
-        yield
+    monkeypatch.setattr(run, "finish_run", lambda *given: None)

@@ -41,7 +41,7 @@ DistillationBrain.on_fit_batch_end = die
 run.main(arguments)
 """
 
-pytestmark = pytest.mark.usefixtures("plain_run", "training_only")
+pytestmark = pytest.mark.usefixtures("training_only")
 
 STEPS = (
     "--number_of_epochs=2",
@@ -62,7 +62,9 @@ def settings(teacher, tmp_path_factory):
 def uninterrupted(tiny_corpus, teacher, settings, tmp_path_factory):
     """The run that nothing happens to."""
     folder = tmp_path_factory.mktemp("whole") / "run"
-    return distil(tiny_corpus, folder, teacher, *settings, dim=12)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, "finish_run", lambda *given: None)
+        return distil(tiny_corpus, folder, teacher, *settings, dim=12)
 
 
 def test_killed(tiny_corpus, teacher, settings, uninterrupted, tmp_path):
