@@ -72,7 +72,7 @@ class AtomicCheckpointer(Checkpointer):
     ) -> Checkpoint | None:
         """Saves a checkpoint; see ``Checkpointer.save_checkpoint``."""
         saved = super().save_checkpoint(
-            dict(meta or {}), end_of_epoch, name, verbosity
+            dict(meta or {}), end_of_epoch, name, logging.DEBUG
         )
         if saved is not None:
             saved = self._publish(saved)
@@ -88,6 +88,7 @@ class AtomicCheckpointer(Checkpointer):
         if final.exists():
             shutil.rmtree(final)
         os.replace(saved.path, final)
+        logger.log(verbosity, "Saved the checkpoint %s", final)
         files = {key: final / f.name for key, f in saved.paramfiles.items()}
         return Checkpoint(final, saved.meta, files)
 

@@ -9,13 +9,13 @@ import argparse
 import json
 import logging
 import shutil
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 from speechbrain_kd.evaluation.report import markdown_table, write_report
 from speechbrain_kd.evaluation.results import read_scores
+from speechbrain_kd.process import run_training
 
 logger = logging.getLogger(__name__)
 
@@ -70,9 +70,6 @@ def train_system(name: str, options: argparse.Namespace) -> None:
         logger.info("%s: finished before, in %s", name, folder)
         return
     command = [
-        sys.executable,
-        "-m",
-        "speechbrain_kd.run",
         str(options.hparams / f"{name}.yaml"),
         f"--output_folder={folder}",
         *options.overrides,
@@ -86,7 +83,7 @@ def train_system(name: str, options: argparse.Namespace) -> None:
             "--evaluate_teacher=False",
         ]
     logger.info("\n=== %s: %s", name, " ".join(command))
-    status = subprocess.run(command, check=False).returncode
+    status = run_training(command)
     if status != 0:
         sys.exit(status)
 

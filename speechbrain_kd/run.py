@@ -2,8 +2,6 @@
 
 import functools
 import logging
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -20,13 +18,12 @@ from speechbrain_kd.data.pipeline import Crops, make_dataset, make_label_encoder
 from speechbrain_kd.data.prepare import Corpus, load_corpus, prepare_corpus
 from speechbrain_kd.experiment import Experiment, Tagged
 from speechbrain_kd.finish import finish_run
+from speechbrain_kd.process import run_training
 
 logger = logging.getLogger(__name__)
 
 MINIVOX = "minivox"
 MINIVOX_FOLDER = Path("results/minivox")
-
-_TORCHRUN = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -123,12 +120,7 @@ def make_missing_teacher(experiment: Experiment) -> None:
 
 def _train_apart(arguments: list[str]) -> None:
     """Another run of this program, in a process of its own."""
-    command = [sys.executable, "-m", "speechbrain_kd.run", *arguments]
-    # Under torchrun only this rank gets here: that process is alone.
-    alone = {
-        key: value for key, value in os.environ.items() if key not in _TORCHRUN
-    }
-    if subprocess.run(command, check=False, env=alone).returncode != 0:
+    if run_training(arguments) != 0:
         raise ValueError(
             f"training the teacher failed: {' '.join(arguments)} (see above)"
         )

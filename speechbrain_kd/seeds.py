@@ -10,7 +10,6 @@ Seeds share data, split and teacher. What is finished is not done again.
 import argparse
 import json
 import logging
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ from scipy import stats
 from speechbrain_kd.atomic import atomic_path
 from speechbrain_kd.evaluation.report import describe_machine
 from speechbrain_kd.evaluation.results import gap_closed
+from speechbrain_kd.process import run_training
 
 #: What the baseline must not be given: it has no teacher.
 _ONLY_STUDENT = ("--teacher", "--distillation", "--evaluate_teacher")
@@ -75,13 +75,12 @@ def train(name: str, seed: int, options: argparse.Namespace) -> dict:
             if name == "student" or not override.startswith(_ONLY_STUDENT)
         ]
         command = [
-            *(sys.executable, "-m", "speechbrain_kd.run"),
             str(options.hparams / f"{name}.yaml"),
             f"--output_folder={folder}",
             f"--seed={seed}",
             *overrides,
         ]
-        status = subprocess.run(command, check=False).returncode
+        status = run_training(command)
         if status != 0:
             sys.exit(status)
     return json.loads(results.read_text(encoding="utf-8"))

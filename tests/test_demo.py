@@ -43,7 +43,7 @@ def trainings(monkeypatch):
     """Trainings that write their results at once; gives their commands."""
     commands = []
 
-    def train(command, check):
+    def train(command, check, env):
         assert check is False
         commands.append(command)
         folder = Path(value(command, "--output_folder"))
@@ -115,7 +115,7 @@ def test_what_is_not_finished_goes_on(trainings, tmp_path, lost, monkeypatch):
     monkeypatch.setattr(
         subprocess,
         "run",
-        lambda command, check: subprocess.CompletedProcess(command, 9),
+        lambda command, check, env: subprocess.CompletedProcess(command, 9),
     )
     with pytest.raises(SystemExit) as caught:
         demo.main(["--output", str(tmp_path)])
@@ -126,7 +126,7 @@ def test_a_failing_training_ends_the_demo(trainings, tmp_path, monkeypatch):
     write_run(tmp_path / "teacher", "teacher")
     calls = []
 
-    def fail(command, check):
+    def fail(command, check, env):
         calls.append(command)
         return subprocess.CompletedProcess(command, 130)
 

@@ -49,7 +49,7 @@ def processes(monkeypatch):
         return subprocess.CompletedProcess(command, processes.status)
 
     processes = SimpleNamespace(commands=commands, status=0)
-    monkeypatch.setattr(run.subprocess, "run", start)
+    monkeypatch.setattr(subprocess, "run", start)
     return processes
 
 

@@ -22,7 +22,7 @@ def trainings(monkeypatch):
     """Trainings that write their results at once; gives their commands."""
     commands = []
 
-    def train(command, check):
+    def train(command, check, env):
         commands.append(command)
         (folder,) = [
             Path(x.partition("=")[2])
@@ -148,7 +148,7 @@ def test_a_failing_run_ends_with_its_status(trainings, tmp_path, monkeypatch):
     monkeypatch.setattr(
         subprocess,
         "run",
-        lambda command, check: subprocess.CompletedProcess(command, 3),
+        lambda command, check, env: subprocess.CompletedProcess(command, 3),
     )
     with pytest.raises(SystemExit) as caught:
         seeds.main(["--output", str(tmp_path), "--seeds", "1"])

@@ -110,4 +110,3 @@ def test_margin_crops_and_rate_move(tiny_corpus, tmp_path, monkeypatch):
     rates = [rate for *_, rate in epochs[0]]
     assert rates == pytest.approx([0.01 * step / 4 for step in range(4)])
     assert set(epochs[2]) == {(3, 0.4, 19200, 0.0001)}
-

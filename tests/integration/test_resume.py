@@ -119,9 +119,7 @@ def test_interrupted(
     assert not different(weights(folder), weights(uninterrupted))
 
 
-def test_interrupted_in_the_last_validation(
-    tiny_corpus, tmp_path, monkeypatch
-):
+def test_interrupted_in_the_last_validation(tiny_corpus, tmp_path, monkeypatch):
     """Stops there, and does not begin the evaluation."""
     folder = tmp_path / "run"
     finished = []
@@ -143,7 +141,9 @@ def test_interrupted_in_the_last_validation(
     assert finished
 
 
-def test_interrupted_between_optimiser_steps(tiny_corpus, tmp_path, monkeypatch):
+def test_interrupted_between_optimiser_steps(
+    tiny_corpus, tmp_path, monkeypatch
+):
     """Accumulated gradients are in no checkpoint: none is made before the
     optimiser has taken them."""
     accumulate = (*STEPS, "--grad_accumulation_factor=3")
@@ -159,6 +159,7 @@ def test_interrupted_between_optimiser_steps(tiny_corpus, tmp_path, monkeypatch)
 
 def test_interrupted_before_training(tiny_corpus, tmp_path, monkeypatch):
     """Nothing is lost where nothing was begun."""
+
     def press(*given, **settings):
         os.kill(os.getpid(), signal.SIGINT)
 

@@ -1,0 +1,141 @@
+"""A trained encoder on a corpus: threshold, error rates, costs."""
+
+import copy
+import logging
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from speechbrain_kd.data.corpus import Corpus
+from speechbrain_kd.data.manifest import read_paths
+from speechbrain_kd.evaluation.cost import (
+    count_macs,
+    count_parameters,
+    model_bytes,
+    time_per_second,
+)
+from speechbrain_kd.evaluation.embed import embed_files
+from speechbrain_kd.evaluation.metrics import eer_threshold
+from speechbrain_kd.evaluation.results import (
+    SystemResult,
+    score_system,
+    write_scores,
+)
+from speechbrain_kd.evaluation.scoring import cosine_scores
+from speechbrain_kd.evaluation.trials import TrialList
+from speechbrain_kd.evaluation.validation import validation_trials
+from speechbrain_kd.students.encoder import SpeakerEncoder
+from speechbrain_kd.teachers.base import Teacher
+
+logger = logging.getLogger(__name__)
+
+_COST_SECONDS = 2
+
+
+def calibrate(
+    encoder: torch.nn.Module, corpus: Corpus, device: str
+) -> float | None:
+    """Threshold at the EER of trials among the validation utterances.
+
+    They are of training speakers, so the threshold leans to the high side
+    for strangers.
+
+    Arguments
+    ---------
+    encoder : torch.nn.Module
+        Waveforms [batch, samples] to embeddings.
+    corpus : Corpus
+        With the validation manifest.
+    device : str
+        Where to compute.
+
+    Returns
+    -------
+    float | None
+        Accept at this cosine or above; ``None`` where the validation
+        utterances make no trials.
+    """
+    files = read_paths(corpus.valid_csv, corpus.data_root)
+    speakers = [utterance.split("/")[0] for utterance in files]
+    try:
+        trials = validation_trials(speakers, list(files))
+    except ValueError as error:
+        logger.warning("The threshold is not calibrated: %s", error)
+        return None
+    ids, embeddings = embed_files(encoder, files, device)
+    rows = {utterance: row for row, utterance in enumerate(ids)}
+    wanted = embeddings[[rows[utterance] for utterance in trials.utterances]]
+    return eer_threshold(*trials.split(cosine_scores(wanted, trials)))[1]
+
+
+def evaluate(
+    embed_fn: torch.nn.Module,
+    corpus: Corpus,
+    trials: TrialList,
+    device: str,
+    scores_file: Path,
+) -> tuple[SystemResult, tuple[np.ndarray, np.ndarray]]:
+    """Scores the trial list with every utterance embedded once.
+
+    Arguments
+    ---------
+    embed_fn : Callable
+        Waveforms [batch, samples] to embeddings [batch, dim].
+    corpus : Corpus
+        With the files of the trials.
+    trials : TrialList
+        The trials.
+    device : str
+        Where to compute.
+    scores_file : Path
+        Where the scores are written.
+
+    Returns
+    -------
+    tuple
+        The result, and target and impostor scores.
+    """
+    ids, embeddings = embed_files(embed_fn, corpus.test_files, device)
+    scores, result = score_system(ids, embeddings, trials)
+    write_scores(scores_file, trials, scores)
+    return result, trials.split(scores)
+
+
+def with_costs(result: SystemResult, encoder: SpeakerEncoder) -> SystemResult:
+    """Adds what the encoder costs: parameters, GMAC, bytes, time on the CPU.
+
+    Arguments
+    ---------
+    result : SystemResult
+        Filled in.
+    encoder : SpeakerEncoder
+        Left where it is; a copy on the CPU is timed.
+
+    Returns
+    -------
+    SystemResult
+        The same object.
+    """
+    encoder = copy.deepcopy(encoder).cpu().eval()
+    feats = encoder.features(torch.zeros(1, _COST_SECONDS * 16000))
+    result.params = count_parameters(encoder.embedding_model)
+    result.gmac = count_macs(encoder.embedding_model, feats) / 1e9
+    result.bytes = model_bytes(encoder.embedding_model)
+    result.ms_per_second = time_per_second(encoder, _COST_SECONDS)
+    return result
+
+
+def add_teacher_costs(result: SystemResult, teacher: Teacher) -> None:
+    """Adds what can be counted of a teacher; an ONNX file has bytes only."""
+    if isinstance(getattr(teacher, "embedding_model", None), torch.nn.Module):
+        with_costs(
+            result,
+            SpeakerEncoder(
+                teacher.compute_features,
+                teacher.mean_var_norm,
+                teacher.embedding_model,
+            ),
+        )
+    elif Path(teacher.source).is_file():
+        result.bytes = Path(teacher.source).stat().st_size
