@@ -76,6 +76,7 @@ class AtomicCheckpointer(Checkpointer):
         )
         if saved is not None:
             saved = self._publish(saved)
+            logger.log(verbosity, "Saved the checkpoint %s", saved.path)
         # Every process lists the checkpoints before old ones are deleted, and
         # waits for the others at each deletion: all must see the new one.
         ddp_barrier()
@@ -88,7 +89,6 @@ class AtomicCheckpointer(Checkpointer):
         if final.exists():
             shutil.rmtree(final)
         os.replace(saved.path, final)
-        logger.log(verbosity, "Saved the checkpoint %s", final)
         files = {key: final / f.name for key, f in saved.paramfiles.items()}
         return Checkpoint(final, saved.meta, files)
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch.nn.functional import cosine_similarity
 
-from speechbrain_kd import finish, run
+from speechbrain_kd import assess, finish, run
 from speechbrain_kd.data.audio import load_audio
 from speechbrain_kd.evaluation import cost
 from speechbrain_kd.evaluation.results import SystemResult, read_scores
@@ -26,7 +26,7 @@ LAYOUT = ROOT / "tests" / "teachers" / "teacher_layout.py"
 def quick_costs():
     """Timing is tested elsewhere; here it would only take time."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(finish, "time_per_second", lambda *_: 1.5)
+        patch.setattr(assess, "time_per_second", lambda *_: 1.5)
         yield
 
 
@@ -123,7 +123,7 @@ def test_the_report_holds_both_systems_and_how_they_were_made(distilled):
 def test_the_export_is_calibrated_and_says_where_it_comes_from(distilled):
     brain, corpus, folder = distilled
     card = (folder / "export" / "README.md").read_text()
-    threshold = finish.calibrate(encoder_of(brain), corpus, "cpu")
+    threshold = assess.calibrate(encoder_of(brain), corpus, "cpu")
     assert -1 <= threshold <= 1 and f"{threshold:.4f}"[:-1] in card
     for name in ("CosineEmbedding", "PosteriorKL", "AdditiveAngularMargin"):
         assert name in card
@@ -139,7 +139,7 @@ def test_nothing_is_calibrated_without_validation_trials(distilled, caplog):
     alone = folder / "one.csv"  # one utterance: no trial
     alone.write_text("\n".join(lines[:2]) + "\n")
     one = replace(corpus, valid_csv=alone)
-    assert finish.calibrate(encoder_of(brain), one, "cpu") is None
+    assert assess.calibrate(encoder_of(brain), one, "cpu") is None
     assert "The threshold is not calibrated" in caplog.text
 
 
@@ -203,17 +203,17 @@ def test_of_a_file_only_its_bytes_are_known(tmp_path):
     file = tmp_path / "model.onnx"
     file.write_bytes(b"12345")
     result = SystemResult(0.1, 0.5, 0.4, 0.3, 10, 10)
-    finish.add_teacher_costs(result, SimpleNamespace(source=str(file)))
+    assess.add_teacher_costs(result, SimpleNamespace(source=str(file)))
     assert (result.bytes, result.params, result.gmac) == (5, None, None)
     elsewhere = SystemResult(0.1, 0.5, 0.4, 0.3, 10, 10)
-    finish.add_teacher_costs(elsewhere, SimpleNamespace(source="a/hub-id"))
+    assess.add_teacher_costs(elsewhere, SimpleNamespace(source="a/hub-id"))
     assert elsewhere.bytes is None
 
 
 def test_costs_are_the_encoders_own(distilled):
     encoder = encoder_of(distilled[0])
     result = SystemResult(0.1, 0.5, 0.4, 0.3, 10, 10)
-    assert finish.with_costs(result, encoder) is result
+    assert assess.with_costs(result, encoder) is result
     model = encoder.embedding_model
     assert result.bytes == cost.model_bytes(model)
     feats = encoder.features(torch.zeros(1, 32000))

@@ -92,7 +92,7 @@ def relabelled(run_folder, folder, order):
 
 
 def test_the_order_of_classes_is_nothing(
-    tiny_corpus, plain_run, teacher, tmp_path
+    tiny_corpus, plain_run, teacher, tmp_path, training_only
 ):
     other = relabelled(plain_run, tmp_path / "other", [5, 2, 0, 1, 4, 3])
     one = distil(tiny_corpus, tmp_path / "one" / "run", teacher)
@@ -100,7 +100,9 @@ def test_the_order_of_classes_is_nothing(
     assert not different(weights(one), weights(two))
 
 
-def test_a_teacher_that_knows_some_speakers(tiny_corpus, plain_run, tmp_path):
+def test_a_teacher_that_knows_some_speakers(
+    tiny_corpus, plain_run, tmp_path, training_only
+):
     some = relabelled(plain_run, tmp_path / "some", [4, 1, 2])
     folder = distil(tiny_corpus, tmp_path / "run", some)
     assert "targets for 3 of 6 training" in (folder / "log.txt").read_text()

@@ -60,7 +60,7 @@ def test_own_recipe(paths, tmp_path, watched):
 def test_own_recipe_gains_a_teacher(
     paths, teacher, tmp_path, watched, training_only
 ):
-    """With the two keys given; the batch is twice as large, augmented."""
+    """With the two keys given; five waveforms an utterance, augmented."""
     folder = tmp_path / "run"
     given = [f"--teacher={teacher}", f"--distillation={BOTH}"]
     run.main([str(OWN), *paths, f"--output_folder={folder}", *given])
