@@ -125,7 +125,11 @@ def export(
         threshold=threshold,
         card=model_card_of(brain, corpus, systems),
         classifier=classifier,
-        labels=None if classifier is None else corpus.speakers,
+        labels=(
+            None
+            if classifier is None
+            else class_names(corpus.speakers, hparams.out_n_neurons)
+        ),
         waveforms=[load_audio(file) for file in files[:_PARITY_FILES]],
     )
     export_speechbrain(folder / "export", spec=spec)
@@ -143,6 +147,31 @@ def _learns_classes(brain: DistillationBrain) -> bool:
     return brain.hparams.compute_cost is not None or (
         objective is not None and objective.compares("logits")
     )
+
+
+def class_names(speakers: list[str], classes: int) -> list[str]:
+    """A name for every class of the classifier.
+
+    Arguments
+    ---------
+    speakers : list[str]
+        Training speakers in index order.
+    classes : int
+        Outputs of the classifier. A yaml may have more than there are
+        speakers: upstream's has 7205, whatever the data.
+
+    Returns
+    -------
+    list[str]
+        The speakers; the classes beyond them have made-up names.
+
+    Example
+    -------
+    >>> class_names(["ann", "bob"], 3)
+    ['ann', 'bob', 'no-speaker-2']
+    """
+    empty = range(len(speakers), classes)
+    return [*speakers, *(f"no-speaker-{number}" for number in empty)]
 
 
 def model_card_of(

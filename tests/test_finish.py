@@ -66,7 +66,12 @@ def build(corpus_folder, folder, **overrides):
 def distilled(tiny_corpus, teacher_file, tmp_path_factory):
     """A finished run with a teacher; the student has not learnt anything."""
     folder = tmp_path_factory.mktemp("finish") / "student"
-    brain, corpus, text = build(tiny_corpus, folder, teacher=str(teacher_file))
+    brain, corpus, text = build(
+        tiny_corpus,
+        folder,
+        teacher=str(teacher_file),
+        distillation=str(ROOT / "hparams" / "distillation" / "both.yaml"),
+    )
     finish.finish_run(brain, corpus, text)
     return brain, corpus, folder
 
