@@ -86,6 +86,8 @@ class DistillationBrain(SteadyBrain):
         self.crops = crops
         self.teacher = None
         self.memory = None
+        if self.hparams.compute_cost is not None and speakers is not None:
+            self._check_classes(speakers)
         if self.hparams.distillation is not None:
             self._join_teacher(speakers)
         elif self.hparams.teacher is not None:
@@ -104,31 +106,50 @@ class DistillationBrain(SteadyBrain):
             )
         self.teacher = teacher.to(self.device)
         if objective.compares("logits"):
-            if teacher.labels is None:
-                raise ValueError(
-                    "a label-level term needs a teacher with a classifier "
-                    f"and the names of its classes, and {teacher.source} has "
-                    "none: use embedding-level terms alone (--distillation="
-                    "hparams/distillation/embedding.yaml)"
-                )
-            if self.hparams.classifier is None:
-                raise ValueError(
-                    "a label-level term needs the student's classifier; got "
-                    "classifier: null"
-                )
-            shared = align_classes(teacher.labels, speakers)
-            objective.align(shared[1], shared[0])
-            logger.info(
-                "Label-level targets for %d of %d training speakers",
-                len(shared[0]),
-                len(speakers),
-            )
+            self._share_classes(speakers)
         objective.project(self.embedding_dim(), teacher.embedding_dim)
         objective.to(self.device)
         if self.hparams.teacher_views:
             self._remember_views()
         if self.checkpointer is not None:
             self.checkpointer.add_recoverable("distillation", objective)
+
+    def _share_classes(self, speakers):
+        """Aligns the teacher's classes with the student's by speaker name."""
+        teacher = self.teacher
+        if teacher.labels is None:
+            raise ValueError(
+                "a label-level term needs a teacher with a classifier "
+                f"and the names of its classes, and {teacher.source} has "
+                "none: use embedding-level terms alone (--distillation="
+                "hparams/distillation/embedding.yaml)"
+            )
+        if self.hparams.classifier is None:
+            raise ValueError(
+                "a label-level term needs the student's classifier; got "
+                "classifier: null"
+            )
+        theirs, ours = align_classes(teacher.labels, speakers)
+        self.hparams.distillation.align(ours, theirs)
+        logger.info(
+            "Label-level targets for %d of %d training speakers",
+            len(ours),
+            len(speakers),
+        )
+
+    @torch.no_grad()
+    def _check_classes(self, speakers):
+        """Refuses a classifier that is too small, before a CUDA assert does."""
+        self.modules.eval()
+        dim = self.embedding_dim()
+        embedding = torch.zeros(1, 1, dim, device=self.device)
+        classes = self.modules.classifier(embedding).shape[-1]
+        if classes < len(speakers):
+            raise ValueError(
+                f"the classifier has {classes} classes for {len(speakers)} "
+                "training speakers: its out_neurons must be at least that "
+                "(!ref <out_n_neurons>, and out_n_neurons: null to count them)"
+            )
 
     def _remember_views(self):
         """Lets the teacher hear each of a few crops once."""

@@ -14,9 +14,12 @@ from speechbrain_kd.progress import interrupt_sets, terms_in_bar
 class SteadyBrain(sb.Brain):
     """SpeechBrain's loop, with four things added.
 
-    Every random number of a step follows from (seed, epoch, step, rank);
-    Ctrl-C saves a checkpoint in mid-epoch; the progress bar shows every loss
-    term; gloo trains on CPUs.
+    The generators of torch, numpy and python are seeded at every step from
+    (seed, epoch, step, rank), so that a resumed run is the run that was
+    interrupted; Ctrl-C saves a checkpoint in mid-epoch; the progress bar
+    shows every loss term; gloo trains on CPUs. An augmentation that keeps a
+    state of its own between batches, as ``AddNoise`` does over many noise
+    files, does not resume exactly.
 
     Arguments
     ---------

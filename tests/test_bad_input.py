@@ -201,6 +201,11 @@ def test_too_few_classes(refused, corpus, plain):
     assert mentions(message, "give --out_n_neurons=6", "null")
 
 
+def test_too_few_classes_that_the_yaml_wires_by_hand(refused, plain):
+    message = refused(*plain, "--classifier={out_neurons: 2}")
+    assert mentions(message, "2 classes for 6 training speakers", "null")
+
+
 def test_too_many_classes_are_said(refused, plain):
     with pytest.raises(_Reached):
         start(*plain, "--out_n_neurons=9")
@@ -220,6 +225,9 @@ def test_a_run_folder_of_another_corpus(refused, corpus, plain):
 # The teacher
 
 
+BOTH = f"--distillation={ROOT / 'hparams/distillation/both.yaml'}"
+
+
 @pytest.fixture
 def teacher(tmp_path):
     """A small ECAPA of the training speakers: its folder and fragment."""
@@ -235,7 +243,7 @@ def teacher(tmp_path):
 
 def test_the_teacher_of_these_tests_is_sound(refused, corpus, teacher):
     with pytest.raises(_Reached):
-        start(f"--data_folder={corpus}", f"--teacher={teacher[1]}")
+        start(f"--data_folder={corpus}", f"--teacher={teacher[1]}", BOTH)
     log = Path("run/log.txt").read_text()
     assert "Label-level targets for 5 of 6 training speakers" in log
 
@@ -267,7 +275,7 @@ def test_label_level_with_a_teacher_without_classes(refused, corpus, teacher):
     text = re.sub(r"classifier: !new.*\n( .*\n)*", "", yaml.read_text())
     yaml.write_text(re.sub(r" *(classifier|label_encoder): .*\n", "", text))
     options = (f"--data_folder={corpus}", f"--teacher={fragment}")
-    message = refused(*options)
+    message = refused(*options, BOTH)
     assert mentions(message, "label-level term", str(folder), "has none")
     assert mentions(message, "hparams/distillation/embedding.yaml")
     embedding = ROOT / "hparams/distillation/embedding.yaml"
@@ -279,7 +287,7 @@ def test_label_level_with_a_teacher_of_strangers(refused, corpus, teacher):
     folder, fragment = teacher
     labels = folder / "label_encoder.txt"
     labels.write_text(labels.read_text().replace("id0000", "id1000"))
-    message = refused(f"--data_folder={corpus}", f"--teacher={fragment}")
+    message = refused(f"--data_folder={corpus}", f"--teacher={fragment}", BOTH)
     assert mentions(message, "share no speaker", "'id10000'", "'id00000'")
     assert mentions(message, "Remove the label-level terms")
 
@@ -291,6 +299,7 @@ def test_label_level_without_the_students_classifier(refused, corpus, teacher):
         "--classifier=null",
         "--compute_cost=null",
         "--margin_schedule=null",
+        BOTH,
     )
     assert mentions(message, "label-level term", "classifier: null")
 
