@@ -35,6 +35,7 @@ DEFAULTS: dict[str, Any] = {
     "verification_file": None,
     "split_ratio": [90, 10],
     "split_seed": 1986,
+    "max_speakers": None,
     "single_utterance": "error",
     "on_broken": "error",
     "skip_prep": False,

@@ -22,7 +22,9 @@ from speechbrain_kd.process import run_training
 
 logger = logging.getLogger(__name__)
 
-MINIVOX = "minivox"
+#: Names that data_folder may have, and how many training speakers they hold:
+#: a published teacher has seen more speakers than its student will.
+EMBEDDED = {"minivox": 100, "minivox-full": None}
 MINIVOX_FOLDER = Path("results/minivox")
 
 
@@ -105,7 +107,7 @@ def make_missing_teacher(experiment: Experiment) -> None:
     if not isinstance(teacher, Tagged) or not teacher.arguments.get("recipe"):
         return
     source, recipe = (teacher.arguments[key] for key in ("source", "recipe"))
-    if experiment.values["data_folder"] != MINIVOX:
+    if experiment.values["data_folder"] not in EMBEDDED:
         raise ValueError(
             f"the teacher {source} is the embedded corpus's, but data_folder "
             f"is {experiment.values['data_folder']}: name a teacher for it "
@@ -132,8 +134,8 @@ def prepare_data(experiment: Experiment) -> Corpus:
     Arguments
     ---------
     experiment : Experiment
-        ``data_folder`` ``minivox`` stands for the embedded corpus, which is
-        made on first use. ``out_n_neurons: null`` becomes the number of
+        ``data_folder`` ``minivox`` or ``minivox-full`` stands for the
+        embedded corpus, which is made on first use. ``out_n_neurons: null`` becomes the number of
         training speakers.
 
     Returns
@@ -147,11 +149,14 @@ def prepare_data(experiment: Experiment) -> Corpus:
         If the data cannot be used, or the classes do not fit.
     """
     values = experiment.values
-    if values["data_folder"] == MINIVOX:
+    if values["data_folder"] in EMBEDDED:
         from speechbrain_kd.data.minivox import make_minivox
 
         run_on_main(make_minivox, args=[MINIVOX_FOLDER])
-        experiment.override(data_folder=str(MINIVOX_FOLDER))
+        speakers = values["max_speakers"] or EMBEDDED[values["data_folder"]]
+        experiment.override(
+            data_folder=str(MINIVOX_FOLDER), max_speakers=speakers
+        )
         values = experiment.values
     run_on_main(
         prepare_corpus,
@@ -164,6 +169,7 @@ def prepare_data(experiment: Experiment) -> Corpus:
             "single_utterance": values["single_utterance"],
             "on_broken": values["on_broken"],
             "skip_prep": values["skip_prep"],
+            "max_speakers": values["max_speakers"],
         },
     )
     corpus = load_corpus(values["save_folder"])

@@ -178,7 +178,7 @@ def test_build_prepares_augmentation_and_makes_the_brain(
     corpus = run.prepare_data(made)
     brain, train_data, valid_data = run.build(made, corpus, None)
     assert prepared == ["some"]
-    assert (len(train_data), len(valid_data)) == (30, 6)
+    assert (len(train_data), len(valid_data)) == (24, 12)
     assert train_data[0]["sig"].shape == valid_data[0]["sig"].shape == (8000,)
     assert brain.hparams.classifier.weight.shape[0] == 6
     assert (folder / "run" / "save" / "label_encoder.txt").is_file()

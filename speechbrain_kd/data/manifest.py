@@ -12,6 +12,7 @@ from speechbrain_kd.data.scan_file import Header
 COLUMNS = ("ID", "duration", "wav", "start", "stop", "spk_id")
 """Duration in seconds; start and stop in samples at 16 kHz."""
 
+_ENOUGH_FOR_TRIALS = 5
 _DATA_ROOT = "$data_root/"
 
 
@@ -102,7 +103,8 @@ def validation_part(
     Returns
     -------
     set[str]
-        At least one and never all of them; empty for a single utterance.
+        Never all of them; at least one, and of five or more at least two, so
+        that they make a target trial; empty for a single utterance.
 
     Example
     -------
@@ -113,6 +115,7 @@ def validation_part(
     """
     if len(keys) < 2:
         return set()
-    number = min(max(1, round(ratio * len(keys))), len(keys) - 1)
+    least = 2 if len(keys) >= _ENOUGH_FOR_TRIALS else 1
+    number = min(max(least, round(ratio * len(keys))), len(keys) - 1)
     draw = random.Random(f"{seed}/{speaker}")
     return set(draw.sample(sorted(keys), number))

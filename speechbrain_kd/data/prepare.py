@@ -31,6 +31,7 @@ from speechbrain_kd.data.source import (
     check_names,
     check_speakers,
     find_source,
+    limit_speakers,
 )
 
 logger = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ def prepare_corpus(
     single_utterance: str = "error",
     on_broken: str = "error",
     skip_prep: bool = False,
+    max_speakers: int | None = None,
     num_workers: int | None = None,
     progressbar: bool = True,
 ) -> Corpus:
@@ -82,6 +84,8 @@ def prepare_corpus(
         What to do about empty or unreadable files: ``error`` or ``drop``.
     skip_prep : bool
         Take what an earlier run wrote, without looking at the data.
+    max_speakers : int | None
+        Train on so many speakers at most, drawn by the seed; None for all.
     num_workers : int | None
         How many files to look at at once; None means one for each core.
     progressbar : bool
@@ -109,6 +113,7 @@ def prepare_corpus(
     listings = list_corpus(source.roots, speakers, num_workers, progressbar)
     listings = [listing for listing in listings if listing.files]
     check_speakers(source, listings, speakers)
+    listings = limit_speakers(source, listings, max_speakers, seed)
     key = _state_key(source, rules, listings)
     if _is_done(save_folder, key):
         logger.info("Preparation skipped: nothing has changed")

@@ -1,6 +1,7 @@
 """What there is to prepare: speakers, trial list, and whether they agree."""
 
 import logging
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -143,3 +144,42 @@ def check_names(source: Source) -> None:
             f"{', '.join(missing[:10])}{', ...' if missing[10:] else ''}. Add "
             "the folder that holds them to data_folder, or use another list"
         )
+
+
+def limit_speakers(
+    source: Source, listings: list[Listing], most: int | None, seed: int
+) -> list[Listing]:
+    """Draws the training speakers where there shall be fewer.
+
+    Arguments
+    ---------
+    source : Source
+        What there is to prepare.
+    listings : list[Listing]
+        Of all speakers.
+    most : int | None
+        So many training speakers at most; None for all.
+    seed : int
+        Seed of the draw.
+
+    Returns
+    -------
+    list[Listing]
+        Those drawn, and the test speakers.
+    """
+    if most is not None and most < 1:
+        raise ValueError(f"max_speakers must be at least 1; got {most}")
+    training = sorted(
+        listing.speaker
+        for listing in listings
+        if listing.speaker not in source.test_speakers
+    )
+    if most is None or len(training) <= most:
+        return listings
+    drawn = set(random.Random(f"{seed}/speakers").sample(training, most))
+    logger.info("Training on %d of %d speakers", most, len(training))
+    return [
+        listing
+        for listing in listings
+        if listing.speaker in drawn | source.test_speakers
+    ]

@@ -92,7 +92,7 @@ def test_batches(corpus, tmp_path, workers):
         for items in loader:
             for item in items:
                 utterances[item["id"]] = item
-        assert len(utterances) == len(dataset) == 30
+        assert len(utterances) == len(dataset) == 24
         for name, item in utterances.items():
             speaker, recording, number = name.split("--")
             path = corpus.data_folders[0] / "wav" / speaker / recording

@@ -196,6 +196,14 @@ def test_split_depends_on_seed_and_speaker_alone():
     assert validation_part(keys[:1], "id1", 0.5, seed=1) == set()
 
 
+def test_who_has_enough_is_held_out_twice_to_make_a_target_trial():
+    keys = [f"id1/a/{number}" for number in range(10)]
+    held_out = [
+        len(validation_part(keys[:n], "id1", 0.1, 1)) for n in (4, 5, 10)
+    ]
+    assert held_out == [1, 2, 2]
+
+
 def test_split_ratio(vox, prepare):
     corpus = prepare(vox, split_ratio=[50, 50])
     assert len(rows(corpus.train_csv)) == len(rows(corpus.valid_csv)) == 6
