@@ -6,6 +6,7 @@ import pytest
 import torch
 from speechbrain.lobes.models.ECAPA_TDNN import ECAPA_TDNN
 
+from speechbrain_kd import run
 from speechbrain_kd.experiment import DEFAULTS, Experiment, Tagged
 
 ROOT = Path(__file__).parents[1]
@@ -96,17 +97,24 @@ def test_an_include_can_be_overridden_and_replaced():
     assert values["classifier"].arguments["input_size"] == 192
 
 
-@pytest.mark.parametrize("name", ["baseline", "teacher"])
-def test_baseline_and_teacher_differ_in_what_they_say_alone(name):
+def test_the_baseline_differs_from_the_student_by_the_teacher_alone():
     student = Experiment(STUDENT).values
-    other = Experiment(HPARAMS / f"{name}.yaml").values
-    differing = {key for key in student if student[key] != other[key]}
+    baseline = Experiment(HPARAMS / "baseline.yaml").values
+    differing = {key for key in student if student[key] != baseline[key]}
     folders = {"output_folder", "save_folder", "train_log", "train_logger"}
-    folders |= {"checkpointer", "modules", "embedding_model"}
-    assert {"teacher", "distillation"} <= differing
-    assert differing <= folders | {"teacher", "distillation"} | (
-        {"classifier"} if name == "teacher" else set()
-    )
+    assert differing == folders | {"checkpointer", "teacher", "distillation"}
+
+
+def test_the_teacher_is_larger_and_has_seen_more_speakers():
+    student = Experiment(STUDENT).values
+    teacher = Experiment(HPARAMS / "teacher.yaml").values
+    channels = [
+        x["embedding_model"].arguments["channels"] for x in (student, teacher)
+    ]
+    assert channels[0][0] < channels[1][0]
+    assert run.EMBEDDED[student["data_folder"]] == 100
+    assert run.EMBEDDED[teacher["data_folder"]] is None
+    assert teacher["teacher"] is None and teacher["distillation"] is None
 
 
 def test_the_large_margin_stage_is_made():

@@ -106,6 +106,7 @@ def test_the_embedded_corpus_is_made_and_its_classes_counted(
     corpus = run.prepare_data(made)
     assert corpus.data_folders == [folder / "results" / "minivox"]
     assert made.values["data_folder"] == "results/minivox"
+    assert made.values["max_speakers"] == 100
     assert made.values["out_n_neurons"] == len(corpus.speakers) == 6
     written = (folder / "run" / "hyperparams.yaml").read_text()
     assert "\nout_n_neurons: 6" in written

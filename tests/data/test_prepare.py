@@ -204,6 +204,18 @@ def test_who_has_enough_is_held_out_twice_to_make_a_target_trial():
     assert held_out == [1, 2, 2]
 
 
+def test_fewer_speakers_are_drawn_and_the_test_stays(vox, prepare):
+    every = prepare(vox).speakers
+    fewer = prepare(vox, max_speakers=1)
+    assert len(fewer.speakers) == 1 and set(fewer.speakers) < set(every)
+    assert {row["spk_id"] for row in rows(fewer.train_csv)} == set(
+        fewer.speakers
+    )
+    assert prepare(vox, max_speakers=99).speakers == every
+    with pytest.raises(ValueError, match="max_speakers must be at least 1"):
+        prepare(vox, max_speakers=0)
+
+
 def test_split_ratio(vox, prepare):
     corpus = prepare(vox, split_ratio=[50, 50])
     assert len(rows(corpus.train_csv)) == len(rows(corpus.valid_csv)) == 6
