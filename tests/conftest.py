@@ -31,6 +31,22 @@ def realvox() -> Path:
 
 
 @pytest.fixture(scope="session")
+def upstream_hparams() -> Path:
+    """The yamls of SpeechBrain's own speaker recipe, which no wheel carries.
+
+    $SPEECHBRAIN_RECIPES is the folder ``recipes`` of a checkout.
+    """
+    recipes = Path(os.environ.get("SPEECHBRAIN_RECIPES", "not set"))
+    folder = recipes / "VoxCeleb" / "SpeakerRec" / "hparams"
+    if not folder.is_dir():
+        pytest.skip(
+            "SpeechBrain's recipes are not here; set SPEECHBRAIN_RECIPES to "
+            "the recipes folder of its repository"
+        )
+    return folder
+
+
+@pytest.fixture(scope="session")
 def tiny_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A corpus in VoxCeleb's layout: 6 training and 2 test speakers.
 

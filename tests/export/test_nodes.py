@@ -1,8 +1,6 @@
 """Constructors cut out of upstream's yamls and of small ones."""
 
-import os
 from io import StringIO
-from pathlib import Path
 
 import pytest
 from hyperpyyaml import resolve_references
@@ -145,17 +143,3 @@ def test_upstream_yamls(upstream_hparams, name, embedding, mels):
     assert nodes["classifier"]["out_neurons"] == 11
     assert required_packages(nodes.values()) == []
     assert "!ref" not in dumped(nodes) and "PLACEHOLDER" not in dumped(nodes)
-
-
-@pytest.fixture
-def upstream_hparams() -> Path:
-    """SpeechBrain's own speaker recipes, where a checkout of it lies."""
-    folder = Path(
-        os.environ.get("SPEECHBRAIN_RECIPES", "/work/tmp/recipes")
-    ).joinpath("VoxCeleb", "SpeakerRec", "hparams")
-    if not folder.is_dir():
-        pytest.skip(
-            "SpeechBrain's recipes are not here; set SPEECHBRAIN_RECIPES to "
-            "the recipes folder of its repository"
-        )
-    return folder

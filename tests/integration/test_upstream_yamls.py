@@ -1,6 +1,5 @@
 """SpeechBrain's own speaker recipes, given their paths alone."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +11,6 @@ from small_runs import BOTH, checkpoint, train_log
 from speechbrain_kd import run
 
 OWN = Path(__file__).parent / "own_recipe.yaml"
-RECIPES = Path(
-    os.environ.get(
-        "SPEECHBRAIN_RECIPES", "/work/tmp/recipes/VoxCeleb/SpeakerRec/hparams"
-    )
-)
 UPSTREAM = ("train_ecapa_tdnn", "train_resnet", "train_x_vectors")
 
 
@@ -81,13 +75,8 @@ def test_a_list_that_cannot_be_had(paths, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", UPSTREAM)
-def test_upstream(paths, tmp_path, name):
-    recipe = RECIPES / f"{name}.yaml"
-    if not recipe.is_file():
-        pytest.skip(
-            f"no {recipe}: set SPEECHBRAIN_RECIPES to "
-            "recipes/VoxCeleb/SpeakerRec/hparams of a SpeechBrain checkout"
-        )
+def test_upstream(paths, tmp_path, name, upstream_hparams):
+    recipe = upstream_hparams / f"{name}.yaml"
     folder = tmp_path / "run"
     size = [
         *("--debug", "--debug_batches=1", "--debug_epochs=1"),
