@@ -2,10 +2,12 @@
 
 import copy
 import logging
+import math
 from pathlib import Path
 
 import numpy as np
 import torch
+from speechbrain.utils.checkpoints import Checkpoint, Checkpointer
 
 from speechbrain_kd.data.corpus import Corpus
 from speechbrain_kd.data.manifest import read_paths
@@ -56,17 +58,77 @@ def calibrate(
         Accept at this cosine or above; ``None`` where the validation
         utterances make no trials.
     """
-    files = read_paths(corpus.valid_csv, corpus.data_root)
-    speakers = [utterance.split("/")[0] for utterance in files]
-    try:
-        trials = validation_trials(speakers, list(files))
-    except ValueError as error:
-        logger.warning("The threshold is not calibrated: %s", error)
+    files, trials = held_out(corpus)
+    if trials is None:
+        logger.warning(
+            "The threshold is not calibrated: no speaker has two validation "
+            "utterances (change split_ratio)"
+        )
         return None
     ids, embeddings = embed_files(encoder, files, device)
     rows = {utterance: row for row, utterance in enumerate(ids)}
     wanted = embeddings[[rows[utterance] for utterance in trials.utterances]]
     return eer_threshold(*trials.split(cosine_scores(wanted, trials)))[1]
+
+
+def held_out(corpus: Corpus) -> tuple[dict[str, Path], TrialList | None]:
+    """The validation utterances and the trials among them.
+
+    Arguments
+    ---------
+    corpus : Corpus
+        With the validation manifest.
+
+    Returns
+    -------
+    tuple
+        The file of each utterance; the trials, or ``None`` where no speaker
+        has two utterances.
+    """
+    files = read_paths(corpus.valid_csv, corpus.data_root)
+    speakers = [utterance.split("/")[0] for utterance in files]
+    try:
+        return files, validation_trials(speakers, list(files))
+    except ValueError as error:
+        logger.info("No validation trials: %s", error)
+        return files, None
+
+
+def load_best(
+    checkpointer: Checkpointer, trials: TrialList | None
+) -> Checkpoint | None:
+    """Loads the best checkpoint, by more than chance.
+
+    That is the one of the lowest validation EER, unless the last is within a
+    standard error of it: on a few hundred target trials an early epoch can
+    come out best by luck, while the last is the better trained.
+
+    Arguments
+    ---------
+    checkpointer : Checkpointer
+        Its checkpoints have ``EER`` and ``selection`` among their meta.
+    trials : TrialList | None
+        The validation trials that the EER was measured on.
+
+    Returns
+    -------
+    Checkpoint | None
+        The one that was loaded; ``None`` where there is none.
+    """
+    best = checkpointer.find_checkpoint(min_key="selection")
+    last = checkpointer.find_checkpoint(
+        ckpt_predicate=lambda checkpoint: "selection" in checkpoint.meta
+    )
+    if best is None:
+        return None
+    rate = best.meta["EER"]
+    if trials is not None:
+        noise = math.sqrt(rate * (1 - rate) / trials.labels.sum())
+        if last.meta["EER"] <= rate + noise:
+            best = last
+    logger.info("Best epoch by validation EER: %s", best.meta["epoch"])
+    checkpointer.load_checkpoint(best)
+    return best
 
 
 def evaluate(

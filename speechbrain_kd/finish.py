@@ -8,6 +8,8 @@ from speechbrain_kd.assess import (
     add_teacher_costs,
     calibrate,
     evaluate,
+    held_out,
+    load_best,
     with_costs,
 )
 from speechbrain_kd.brain import DistillationBrain
@@ -46,7 +48,7 @@ def finish_run(
     hparams = brain.hparams
     folder = Path(hparams.output_folder)
     if brain.checkpointer is not None:
-        brain.checkpointer.recover_if_possible(min_key="selection")
+        load_best(brain.checkpointer, held_out(corpus)[1])
     encoder = SpeakerEncoder(
         hparams.compute_features, hparams.mean_var_norm, hparams.embedding_model
     ).eval()

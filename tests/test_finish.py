@@ -7,8 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
+from speechbrain.utils.checkpoints import Checkpointer
 from torch.nn.functional import cosine_similarity
 
 from speechbrain_kd import assess, finish, run
@@ -177,14 +179,35 @@ def test_the_best_checkpoint_is_what_is_finished(distilled, tmp_path):
         distillation=None,
     )
     weight = brain.hparams.embedding_model.fc.conv.weight
-    for value, selection in ((0.5, 0.1), (0.25, 0.2)):
+    for epoch, value, rate in ((1, 0.5, 0.1), (2, 0.25, 0.9)):
         with torch.no_grad():
             weight.fill_(value)
-        brain.checkpointer.save_checkpoint(meta={"selection": selection})
+        meta = {"EER": rate, "selection": rate, "epoch": epoch}
+        brain.checkpointer.save_checkpoint(meta=meta)
     finish.finish_run(brain, corpus, text)
     assert bool((weight == 0.5).all())
     results = json.loads((folder / "report" / "results.json").read_text())
     assert set(results["systems"]) == {"model"}
+
+
+@pytest.mark.parametrize(("last", "epoch"), [(0.24, 2), (0.26, 1)])
+def test_within_a_standard_error_the_last_epoch_is_the_best(
+    tmp_path, last, epoch
+):
+    # 100 target trials at an EER of 0.2: a standard error of 0.04.
+    trials = SimpleNamespace(labels=np.repeat([True, False], [100, 900]))
+    checkpointer = Checkpointer(tmp_path, {"model": torch.nn.Linear(1, 1)})
+    for number, rate in enumerate((0.2 + 1e-12, last), start=1):
+        meta = {"EER": rate, "selection": rate, "epoch": number}
+        checkpointer.save_checkpoint(meta=meta, name=str(number))
+    checkpointer.save_checkpoint(meta={"an": "interrupted epoch"}, name="x")
+    assert assess.load_best(checkpointer, trials).meta["epoch"] == epoch
+    assert assess.load_best(checkpointer, None).meta["epoch"] == 1
+
+
+def test_without_checkpoints_there_is_no_best(tmp_path):
+    checkpointer = Checkpointer(tmp_path, {"model": torch.nn.Linear(1, 1)})
+    assert assess.load_best(checkpointer, None) is None
 
 
 def test_the_teacher_is_not_evaluated_where_that_is_off(
