@@ -107,7 +107,7 @@ def make_missing_teacher(experiment: Experiment) -> None:
     if not isinstance(teacher, Tagged) or not teacher.arguments.get("recipe"):
         return
     source, recipe = (teacher.arguments[key] for key in ("source", "recipe"))
-    if experiment.values["data_folder"] not in EMBEDDED:
+    if not _is_embedded(experiment):
         raise ValueError(
             f"the teacher {source} is the embedded corpus's, but data_folder "
             f"is {experiment.values['data_folder']}: name a teacher for it "
@@ -128,6 +128,11 @@ def _train_apart(arguments: list[str]) -> None:
         )
 
 
+def _is_embedded(experiment: Experiment) -> bool:
+    """Whether the data are the embedded corpus (not a list of folders)."""
+    return experiment.values["data_folder"] in tuple(EMBEDDED)
+
+
 def prepare_data(experiment: Experiment) -> Corpus:
     """Manifests of the corpus; counts the classes if the yaml does not.
 
@@ -135,8 +140,8 @@ def prepare_data(experiment: Experiment) -> Corpus:
     ---------
     experiment : Experiment
         ``data_folder`` ``minivox`` or ``minivox-full`` stands for the
-        embedded corpus, which is made on first use. ``out_n_neurons: null`` becomes the number of
-        training speakers.
+        embedded corpus, which is made on first use. ``out_n_neurons: null``
+        becomes the number of training speakers.
 
     Returns
     -------
@@ -149,7 +154,7 @@ def prepare_data(experiment: Experiment) -> Corpus:
         If the data cannot be used, or the classes do not fit.
     """
     values = experiment.values
-    if values["data_folder"] in EMBEDDED:
+    if _is_embedded(experiment):
         from speechbrain_kd.data.minivox import make_minivox
 
         run_on_main(make_minivox, args=[MINIVOX_FOLDER])

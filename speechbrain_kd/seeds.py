@@ -161,7 +161,8 @@ def interval(values: Sequence[float], level: float = 0.95) -> dict:
     mean = float(np.mean(values))
     if len(values) < 2:
         return {"mean": mean, "low": None, "high": None}
-    half = stats.t.ppf((1 + level) / 2, len(values) - 1) * stats.sem(values)
+    quantile = stats.t.ppf((1 + level) / 2, len(values) - 1)
+    half = float(quantile * stats.sem(values))
     return {"mean": mean, "low": mean - half, "high": mean + half}
 
 

@@ -17,6 +17,8 @@ from small_runs import (
     write_teacher,
 )
 
+from speechbrain_kd.teachers.memory import TeacherMemory
+
 NO_LABELS = ("--compute_cost=null", "--margin_schedule=null")
 
 
@@ -89,6 +91,29 @@ def relabelled(run_folder, folder, order):
     yaml = yaml.replace("neurons: 6\n", f"neurons: {len(order)}\n")
     (export / "hyperparams.yaml").write_text(yaml)
     return write_teacher(folder, folder)
+
+
+def test_the_teacher_hears_each_of_two_views_once(
+    tiny_corpus, teacher, tmp_path, watched, training_only, monkeypatch
+):
+    heard = []
+    recall = TeacherMemory.recall
+
+    def counting(self, views, ask):
+        def note(rows):
+            heard.extend(views[row] for row in rows)
+            return ask(rows)
+
+        return recall(self, views, note)
+
+    monkeypatch.setattr(TeacherMemory, "recall", counting)
+    views = ("--teacher_views=2", "--number_of_epochs=4")
+    folder = distil(tiny_corpus, tmp_path / "run", teacher, *views)
+    assert len(heard) == len(set(heard)) <= 2 * 24
+    assert {view.split("/")[-2] for view in heard} == {"0", "1"}
+    assert len(watched.brain.memory.embeddings) == len(heard)
+    assert (checkpoint(folder) / "teacher_memory.ckpt").is_file()
+    assert train_log(folder)[-1]["train posteriors"] > 0
 
 
 def test_the_order_of_classes_is_nothing(
