@@ -13,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 
+from speechbrain_kd.atomic import atomic_path
 from speechbrain_kd.evaluation.report import markdown_table, write_report
 from speechbrain_kd.evaluation.results import read_scores
 from speechbrain_kd.process import run_training
@@ -44,11 +45,8 @@ def main(arguments: list[str] | None = None) -> None:
     for name in SYSTEMS:
         train_system(name, options)
     report = compare(options.output)
-    shutil.copytree(
-        options.output / "student" / "export",
-        options.output / "export",
-        dirs_exist_ok=True,
-    )
+    with atomic_path(options.output / "export") as part:
+        shutil.copytree(options.output / "student" / "export", part)
     say_where(options.output, report, time.monotonic() - start)
 
 
