@@ -58,7 +58,7 @@ class DistillationBrain(SteadyBrain):
     Arguments
     ---------
     hparams : dict
-        As ``speechbrain_kd.experiment.load_experiment`` returns it.
+        As ``speechbrain_kd.experiment.Experiment.load`` gives it.
     run_opts : RunOptions | dict | None
         SpeechBrain's run options.
     crops : Crops | None

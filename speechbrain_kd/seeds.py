@@ -109,7 +109,7 @@ def write_comparison(
         name: [100 * _own(run)["eer"] for run in results]
         for name, results in runs.items()
     }
-    teacher = _teacher_eer(runs["student"], output)
+    teacher = _teacher_eer(runs["student"])
     difference = np.subtract(errors["student"], errors["baseline"])
     facts = {
         "machine": describe_machine(),
@@ -172,7 +172,7 @@ def _own(run: dict) -> dict:
     return systems["student"] if "student" in systems else systems["model"]
 
 
-def _teacher_eer(students: list[dict], output: Path) -> float | None:
+def _teacher_eer(students: list[dict]) -> float | None:
     """EER of the teacher in %, from the runs that evaluated it."""
     for run in students:
         if "teacher" in run["systems"]:
