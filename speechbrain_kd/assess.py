@@ -3,6 +3,7 @@
 import copy
 import logging
 import math
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -35,20 +36,36 @@ logger = logging.getLogger(__name__)
 _COST_SECONDS = 2
 
 
+@dataclass
+class HeldOut:
+    """The validation utterances and the trials among them.
+
+    Arguments
+    ---------
+    files : dict[str, Path]
+        The file of each utterance.
+    trials : TrialList | None
+        ``None`` where no speaker has two utterances.
+    """
+
+    files: dict[str, Path]
+    trials: TrialList | None
+
+
 def calibrate(
-    encoder: torch.nn.Module, corpus: Corpus, device: str
+    encoder: torch.nn.Module, held: HeldOut, device: str
 ) -> float | None:
     """Threshold at the EER of trials among the validation utterances.
 
     They are of training speakers, so the threshold leans to the high side
-    for strangers.
+    for strangers. In a distributed run all ranks call this.
 
     Arguments
     ---------
     encoder : torch.nn.Module
         Waveforms [batch, samples] to embeddings.
-    corpus : Corpus
-        With the validation manifest.
+    held : HeldOut
+        As ``held_out`` gives it.
     device : str
         Where to compute.
 
@@ -58,40 +75,35 @@ def calibrate(
         Accept at this cosine or above; ``None`` where the validation
         utterances make no trials.
     """
-    files, trials = held_out(corpus)
+    trials = held.trials
     if trials is None:
         logger.warning(
             "The threshold is not calibrated: no speaker has two validation "
             "utterances (change split_ratio)"
         )
         return None
-    ids, embeddings = embed_files(encoder, files, device)
-    rows = {utterance: row for row, utterance in enumerate(ids)}
-    wanted = embeddings[[rows[utterance] for utterance in trials.utterances]]
-    return eer_threshold(*trials.split(cosine_scores(wanted, trials)))[1]
+    files = {
+        utterance: held.files[utterance] for utterance in trials.utterances
+    }
+    _, embeddings = embed_files(encoder, files, device, divide=True)
+    return eer_threshold(*trials.split(cosine_scores(embeddings, trials)))[1]
 
 
-def held_out(corpus: Corpus) -> tuple[dict[str, Path], TrialList | None]:
-    """The validation utterances and the trials among them.
+def held_out(corpus: Corpus) -> HeldOut:
+    """Reads the validation utterances and draws the trials among them.
 
     Arguments
     ---------
     corpus : Corpus
         With the validation manifest.
-
-    Returns
-    -------
-    tuple
-        The file of each utterance; the trials, or ``None`` where no speaker
-        has two utterances.
     """
     files = read_paths(corpus.valid_csv, corpus.data_root)
     speakers = [utterance.split("/")[0] for utterance in files]
     try:
-        return files, validation_trials(speakers, list(files))
+        return HeldOut(files, validation_trials(speakers, list(files)))
     except ValueError as error:
         logger.info("No validation trials: %s", error)
-        return files, None
+        return HeldOut(files, None)
 
 
 def load_best(
@@ -132,24 +144,18 @@ def load_best(
 
 
 def evaluate(
-    embed_fn: torch.nn.Module,
-    corpus: Corpus,
+    embedded: tuple[list[str], torch.Tensor],
     trials: TrialList,
-    device: str,
     scores_file: Path,
 ) -> tuple[SystemResult, tuple[np.ndarray, np.ndarray]]:
-    """Scores the trial list with every utterance embedded once.
+    """Scores a trial list whose utterances were embedded once each.
 
     Arguments
     ---------
-    embed_fn : Callable
-        Waveforms [batch, samples] to embeddings [batch, dim].
-    corpus : Corpus
-        With the files of the trials.
+    embedded : tuple[list[str], torch.Tensor]
+        Utterances and their rows, as ``embed_files`` gives them.
     trials : TrialList
         The trials.
-    device : str
-        Where to compute.
     scores_file : Path
         Where the scores are written.
 
@@ -158,8 +164,7 @@ def evaluate(
     tuple
         The result, and target and impostor scores.
     """
-    ids, embeddings = embed_files(embed_fn, corpus.test_files, device)
-    scores, result = score_system(ids, embeddings, trials)
+    scores, result = score_system(*embedded, trials)
     write_scores(scores_file, trials, scores)
     return result, trials.split(scores)
 

@@ -3,19 +3,24 @@
 import logging
 from dataclasses import dataclass
 
+import numpy as np
 import speechbrain as sb
 import torch
 from speechbrain.nnet.schedulers import update_learning_rate
 
 from speechbrain_kd.checkpoints import AtomicCheckpointer
+from speechbrain_kd.distributed import gather_objects, mean_over_ranks
 from speechbrain_kd.evaluation.metrics import eer
 from speechbrain_kd.evaluation.scoring import cosine_scores
 from speechbrain_kd.evaluation.validation import validation_trials
 from speechbrain_kd.loop import SteadyBrain
 from speechbrain_kd.losses.objective import CLASSIFICATION
-from speechbrain_kd.students.encoder import SpeakerEncoder
+from speechbrain_kd.speed.features import FastFeatures, feature_key
+from speechbrain_kd.speed.modules import skip_empty_padding
+from speechbrain_kd.speed.optimiser import fused
+from speechbrain_kd.teachers.ask import ask
 from speechbrain_kd.teachers.labels import align_classes
-from speechbrain_kd.teachers.memory import TeacherMemory
+from speechbrain_kd.teachers.store_files import StoreFull
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +71,9 @@ class DistillationBrain(SteadyBrain):
         large-margin stage, in length.
     speakers : list[str] | None
         Names of the classes in index order, for label-level terms.
+    stores : Mapping[int, TeacherStore] | None
+        What the teacher said of the views, by samples of a crop; ``crops``
+        are then ``Views``, and batches have ``heard`` and ``target``.
 
     Raises
     ------
@@ -73,19 +81,25 @@ class DistillationBrain(SteadyBrain):
         If the teacher cannot give what a term compares.
     """
 
-    def __init__(self, hparams, run_opts=None, crops=None, speakers=None):
+    def __init__(
+        self, hparams, run_opts=None, crops=None, speakers=None, stores=None
+    ):
         checkpointer = hparams["checkpointer"]
         if checkpointer is not None:
             checkpointer = AtomicCheckpointer.replacing(checkpointer)
         modules = dict(hparams["modules"])
         if hparams["distillation"] is not None:
             modules["distillation"] = hparams["distillation"]
-        super().__init__(
-            modules, hparams["opt_class"], hparams, run_opts, checkpointer
-        )
+        opt_class = fused(hparams["opt_class"])
+        super().__init__(modules, opt_class, hparams, run_opts, checkpointer)
         self.crops = crops
+        self.stores = stores
+        self.store_full = False
         self.teacher = None
-        self.memory = None
+        self.features = FastFeatures(
+            self.modules.compute_features, self.modules.mean_var_norm
+        ).to(self.device)
+        skip_empty_padding(self.modules.embedding_model)
         if self.hparams.compute_cost is not None and speakers is not None:
             self._check_classes(speakers)
         if self.hparams.distillation is not None:
@@ -109,8 +123,10 @@ class DistillationBrain(SteadyBrain):
             self._share_classes(speakers)
         objective.project(self.embedding_dim(), teacher.embedding_dim)
         objective.to(self.device)
-        if self.hparams.teacher_views:
-            self._remember_views()
+        key = feature_key(
+            self.modules.compute_features, self.modules.mean_var_norm
+        )
+        self.shares_features = key is not None and key == teacher.feature_key()
         if self.checkpointer is not None:
             self.checkpointer.add_recoverable("distillation", objective)
 
@@ -151,18 +167,6 @@ class DistillationBrain(SteadyBrain):
                 "(!ref <out_n_neurons>, and out_n_neurons: null to count them)"
             )
 
-    def _remember_views(self):
-        """Lets the teacher hear each of a few crops once."""
-        if self.hparams.wav_augment is not None:
-            raise ValueError(
-                f"teacher_views is {self.hparams.teacher_views}, but the "
-                "waveforms are augmented afresh every time: set teacher_views "
-                "to 0, or wav_augment to null"
-            )
-        self.memory = TeacherMemory()
-        if self.checkpointer is not None:
-            self.checkpointer.add_recoverable("teacher_memory", self.memory)
-
     @torch.no_grad()
     def embedding_dim(self) -> int:
         """Dimension of the student's embeddings, by a dry run."""
@@ -186,48 +190,90 @@ class DistillationBrain(SteadyBrain):
         torch.Tensor
             Shape [batch, dim].
         """
-        encoder = SpeakerEncoder(
-            self.modules.compute_features,
-            self.modules.mean_var_norm,
-            self.modules.embedding_model,
-        )
-        return encoder(wavs, lens)
+        return self._embed_features(self.features(wavs, lens), lens)
+
+    def _embed_features(self, feats, lens):
+        """Features [batch, time, mels] to embeddings [batch, dim]."""
+        return self.modules.embedding_model(feats, lens).flatten(1)
 
     def compute_forward(self, batch, stage):
         """Augments once, then asks student and teacher about the result."""
-        batch = batch.to(self.device)
+        batch = batch.to(self.device, non_blocking=True)
         wavs, lens = batch.sig
-        if stage == sb.Stage.TRAIN and self.hparams.wav_augment is not None:
+        training = stage == sb.Stage.TRAIN
+        if training and self._augments():
             wavs, lens = self.hparams.wav_augment(wavs, lens)
-        padded = bool((lens < 1).any())
-        embeddings = self.embed(wavs, lens if padded else None)
+            if bool((lens == 1).all()):
+                lens_or_none = None
+            else:
+                lens_or_none = lens
+        else:
+            lens_or_none = None  # crops are all of one length
+        feats = self.features(wavs, lens_or_none)
+        embeddings = self._embed_features(feats, lens_or_none)
         logits = None
         if self.hparams.classifier is not None:
             logits = self.modules.classifier(embeddings.unsqueeze(1))
         teacher = {}
-        if stage == sb.Stage.TRAIN and self.teacher is not None:
-            teacher = self._ask_teacher(batch.id, wavs, lens)
+        if training and self.teacher is not None:
+            teacher = self._ask_teacher(batch, wavs, lens_or_none, feats)
         return Predictions(embeddings, logits, lens, teacher)
 
+    def _augments(self):
+        """Whether batches are augmented here, not in the dataset's views."""
+        return self.hparams.wav_augment is not None and self.stores is None
+
     @torch.no_grad()
-    def _ask_teacher(self, utterances, wavs, lens):
-        """The teacher's embeddings and logits of waveforms, or of views."""
-        if self.memory is None:
-            output = self.teacher(wavs, lens)
+    def _ask_teacher(self, batch, wavs, lens, feats):
+        """The teacher's embeddings and logits of a batch, stored or asked."""
+        if self.stores is None:
+            shared = feats.detach() if self.shares_features else None
+            output = self.teacher(wavs, lens, shared)
             embeddings, logits = output.embeddings, output.logits
         else:
-            embeddings = self.memory.recall(
-                [self.crops.view(utterance) for utterance in utterances],
-                lambda rows: self.teacher(wavs[rows], lens[rows]).embeddings,
-            ).to(wavs.device)
-            logits = self.teacher.classify(embeddings)
+            embeddings = self._recall(batch)
+            with torch.autocast(self.device_type, enabled=False):
+                logits = self.teacher.classify(embeddings)
         answer = {"embeddings": embeddings}
         return answer if logits is None else answer | {"logits": logits}
+
+    def _recall(self, batch):
+        """What the store holds of a batch; the teacher is asked for the rest.
+
+        What it says is stored at once, so it hears each view once.
+        """
+        targets, wavs = batch.target.data, batch.sig.data
+        missing = [row for row, one in enumerate(batch.heard) if one]
+        if missing:
+            heard = [batch.heard[row] for row in missing]
+            asked = ask(
+                self.teacher,
+                [
+                    wavs[row] if one.wav is None else one.wav.to(wavs.device)
+                    for row, one in zip(missing, heard, strict=True)
+                ],
+                self.device,
+            )
+            store = self.stores[self.crops.frames]
+            targets[missing] = store.round(asked).to(targets.device)
+            self._keep(store, heard, asked)
+        return targets
+
+    def _keep(self, store, heard, embeddings):
+        """Stores answers; a full disk ends the storing, not the training."""
+        if self.store_full:
+            return
+        names, views, sums, _ = zip(*heard, strict=True)
+        try:
+            store.write(names, views, sums, embeddings)
+        except StoreFull as error:
+            logger.warning("%s. The training goes on without storing", error)
+            self.store_full = True
 
     def compute_objectives(self, predictions, batch, stage):
         """Sums classification and distillation terms by their weights."""
         labels = batch.spk_id_encoded.data
-        if stage == sb.Stage.TRAIN and self.hparams.wav_augment is not None:
+        if stage == sb.Stage.TRAIN and self._augments():
             labels = self.hparams.wav_augment.replicate_labels(labels)
         losses = {}
         if self.hparams.compute_cost is not None:
@@ -300,9 +346,9 @@ class DistillationBrain(SteadyBrain):
 
     def _collect(self, predictions, batch, labels):
         """Keeps what the verification trials of a stage need."""
-        rows = zip(batch.id, predictions.embeddings, labels[:, 0])
+        rows = zip(batch.id, predictions.embeddings.float(), labels[:, 0])
         for utterance, embedding, label in rows:
-            self.embedded[utterance] = (embedding.float().cpu(), int(label))
+            self.embedded[utterance] = (embedding, label)
         if self.error_metrics is not None:
             self.error_metrics.append(
                 batch.id, predictions.logits, labels, predictions.lens
@@ -316,25 +362,52 @@ class DistillationBrain(SteadyBrain):
         float
             Not a number where no speaker has two utterances.
         """
-        utterances = sorted(self.embedded)
-        embeddings = torch.stack([self.embedded[u][0] for u in utterances])
-        speakers = [str(self.embedded[u][1]) for u in utterances]
+        embeddings, labels = self._embedded_by_all()
+        utterances = sorted(embeddings)
+        speakers = [str(labels[utterance]) for utterance in utterances]
         try:
             trials = validation_trials(speakers, utterances)
         except ValueError as error:
             logger.warning("No EER on the validation utterances: %s", error)
             return float("nan")
-        scores = cosine_scores(embeddings.numpy(), trials)
+        rows = np.stack([embeddings[name] for name in trials.utterances])
+        scores = cosine_scores(rows, trials)
         return eer(scores[trials.labels], scores[~trials.labels])
+
+    def _embedded_by_all(self):
+        """Embeddings and labels by utterance, of all ranks."""
+        own = ([], [], [])
+        if self.embedded:
+            rows, labels = zip(*self.embedded.values(), strict=True)
+            rows = torch.stack(rows).cpu().numpy()
+            own = (list(self.embedded), rows, torch.stack(labels).tolist())
+        embeddings, classes = {}, {}
+        for utterances, rows, labels in gather_objects(own):
+            embeddings.update(zip(utterances, rows, strict=True))
+            classes.update(zip(utterances, labels, strict=True))
+        return embeddings, classes
+
+    def error_rate(self) -> float:
+        """Share of the stage's utterances, of all ranks, given another class.
+
+        Returns
+        -------
+        float
+            In 0–1.
+        """
+        scores = self.error_metrics.scores
+        own = float(sum(scores)) / max(len(scores), 1)
+        return mean_over_ranks({"error": own}, weight=len(scores))["error"]
 
     def on_stage_end(self, stage, stage_loss, epoch=None):
         """Logs every term; keeps the last checkpoint and the best by EER."""
-        stats = {"loss": stage_loss}
         if stage == sb.Stage.TRAIN:
-            self.train_stats = stats | self.term_means()
+            own = {"loss": stage_loss} | self.term_means()
+            self.train_stats = mean_over_ranks(own)
             return
+        stats = {"loss": self.evaluated_loss()}
         if self.error_metrics is not None:
-            stats["ErrorRate"] = self.error_metrics.summarize("average")
+            stats["ErrorRate"] = self.error_rate()
         stats["EER"] = self.verification_eer()
         old_lr = self.optimizer.param_groups[0]["lr"]
         annealing = self.hparams.lr_annealing

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from speechbrain_kd.speed.threads import AUTO
+
 #: Without these nothing trains.
 REQUIRED = (
     "data_folder",
@@ -24,6 +26,8 @@ _NUMBERS = (
     "sentence_len",
     "number_of_epochs",
     "out_n_neurons",
+    "teacher_views",
+    "view_seed",
 )
 
 
@@ -46,6 +50,9 @@ def check_values(file: Path, values: Mapping[str, Any]) -> None:
     check_required(file, values)
     numbers = {key: values[key] for key in _NUMBERS}
     numbers["batch_size"] = values["dataloader_options"].get("batch_size")
+    workers = values["dataloader_options"].get("num_workers", AUTO)
+    if workers != AUTO:
+        numbers["num_workers (a count, or auto)"] = workers
     for key, value in numbers.items():
         if isinstance(value, str):
             raise ValueError(f"{file}: {key} must be a number; got {value!r}")

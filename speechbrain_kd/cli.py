@@ -8,6 +8,7 @@ COMMANDS = {
     "train": ("speechbrain_kd.run", "train by a yaml, evaluate and export"),
     "demo": ("speechbrain_kd.demo", "the comparison on the embedded corpus"),
     "seeds": ("speechbrain_kd.seeds", "baseline against student over seeds"),
+    "pack": ("speechbrain_kd.pack", "a corpus into a few large files"),
     "bench": ("speechbrain_kd.bench", "what the students cost here"),
 }
 

@@ -2,9 +2,13 @@
 
 import json
 import logging
+from itertools import islice
 from pathlib import Path
 
+from speechbrain.utils.distributed import run_on_main
+
 from speechbrain_kd.assess import (
+    HeldOut,
     add_teacher_costs,
     calibrate,
     evaluate,
@@ -14,8 +18,8 @@ from speechbrain_kd.assess import (
 )
 from speechbrain_kd.brain import DistillationBrain
 from speechbrain_kd.data.audio import load_audio
-from speechbrain_kd.data.manifest import read_paths
 from speechbrain_kd.data.prepare import Corpus
+from speechbrain_kd.evaluation.embed import embed_files
 from speechbrain_kd.evaluation.report import write_report
 from speechbrain_kd.evaluation.results import SystemResult
 from speechbrain_kd.evaluation.trials import read_trials
@@ -36,6 +40,11 @@ def finish_run(
 ) -> None:
     """Evaluates the best checkpoint, exports it and writes the report.
 
+    All ranks call this: each embeds a part of the utterances. What needs no
+    audio, and what measures or writes, the main process does alone; the
+    others wait for seconds to a few minutes, of the two hours that
+    SpeechBrain's process group allows.
+
     Arguments
     ---------
     brain : DistillationBrain
@@ -46,36 +55,51 @@ def finish_run(
         The experiment's yaml with overrides and references in place.
     """
     hparams = brain.hparams
-    folder = Path(hparams.output_folder)
+    held = held_out(corpus)
     if brain.checkpointer is not None:
-        load_best(brain.checkpointer, held_out(corpus)[1])
+        load_best(brain.checkpointer, held.trials)
     encoder = SpeakerEncoder(
         hparams.compute_features, hparams.mean_var_norm, hparams.embedding_model
     ).eval()
-    threshold = calibrate(encoder, corpus, brain.device)
-    systems, scores = {}, {}
-    role = "student" if brain.teacher is not None else "model"
+    threshold = calibrate(encoder, held, brain.device)
+    embedded = {}
     if corpus.trials is not None:
-        trials = read_trials(corpus.trials)
-        systems[role], scores[role] = evaluate(
-            encoder, corpus, trials, brain.device, folder / "scores.txt"
-        )
-        systems[role] = with_costs(systems[role], encoder)
+        role = "student" if brain.teacher is not None else "model"
+        systems = {role: encoder}
         if brain.teacher is not None and hparams.evaluate_teacher:
-            systems["teacher"], scores["teacher"] = evaluate(
-                brain.teacher.embed,
-                corpus,
-                trials,
-                brain.device,
-                folder / "scores_teacher.txt",
+            systems["teacher"] = brain.teacher.embed
+        embedded = {
+            name: embed_files(
+                embed, corpus.test_files, brain.device, divide=True
             )
-            add_teacher_costs(systems["teacher"], brain.teacher)
-        notes = _notes(hparams, corpus, threshold)
+            for name, embed in systems.items()
+        }
+    run_on_main(
+        _conclude,
+        args=[brain, corpus, held, encoder, threshold, embedded, resolved_yaml],
+    )
+
+
+def _conclude(brain, corpus, held, encoder, threshold, embedded, resolved_yaml):
+    """Scores, measures costs, reports and exports, on the main process."""
+    folder = Path(brain.hparams.output_folder)
+    systems, scores = {}, {}
+    trials = read_trials(corpus.trials) if embedded else None
+    for name, rows in embedded.items():
+        suffix = "_teacher" if name == "teacher" else ""
+        file = folder / f"scores{suffix}.txt"
+        systems[name], scores[name] = evaluate(rows, trials, file)
+        if name == "teacher":
+            add_teacher_costs(systems[name], brain.teacher)
+        else:
+            with_costs(systems[name], encoder)
+    if embedded:
+        notes = _notes(brain.hparams, corpus, threshold)
         title = f"Speaker verification of {folder.name}"
         write_report(folder / "report", systems, scores, title, notes)
-        for name, result in systems.items():
-            logger.info("EER of the %s: %.2f %%", name, 100 * result.eer)
-    export(brain, corpus, encoder, threshold, systems, resolved_yaml)
+    for name, result in systems.items():
+        logger.info("EER of the %s: %.2f %%", name, 100 * result.eer)
+    export(brain, corpus, held, encoder, threshold, systems, resolved_yaml)
     logger.info("The exported model is in %s", folder / "export")
 
 
@@ -103,6 +127,7 @@ def _notes(hparams, corpus: Corpus, threshold: float | None) -> list[str]:
 def export(
     brain: DistillationBrain,
     corpus: Corpus,
+    held: HeldOut,
     encoder: SpeakerEncoder,
     threshold: float | None,
     systems: dict[str, SystemResult],
@@ -118,7 +143,6 @@ def export(
     hparams = brain.hparams
     folder = Path(hparams.output_folder)
     classifier = hparams.classifier if _learns_classes(brain) else None
-    files = list(read_paths(corpus.valid_csv, corpus.data_root).values())
     spec = ExportSpec(
         hparams_yaml=resolved_yaml,
         compute_features=encoder.compute_features,
@@ -132,7 +156,10 @@ def export(
             if classifier is None
             else class_names(corpus.speakers, hparams.out_n_neurons)
         ),
-        waveforms=[load_audio(file) for file in files[:_PARITY_FILES]],
+        waveforms=[
+            load_audio(file)
+            for file in islice(held.files.values(), _PARITY_FILES)
+        ],
     )
     export_speechbrain(folder / "export", spec=spec)
     record = {

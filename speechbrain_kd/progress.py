@@ -8,13 +8,72 @@ from functools import partial
 from typing import Any
 
 import speechbrain.core
+import torch
 from tqdm.contrib import tqdm
 
 logger = logging.getLogger(__name__)
 
 
+class RunningMean:
+    """A mean whose sum stays on the device until someone reads it.
+
+    Reading a number from a GPU waits for all the work that was given to it;
+    adding does not. What is not finite is left out.
+
+    Arguments
+    ---------
+    mean : float
+        Mean of what came before.
+    count : float
+        How much came before.
+
+    Example
+    -------
+    >>> mean = RunningMean(mean=4.0, count=1)
+    >>> mean.add(torch.tensor(1.0)).add(torch.tensor(float("nan")))
+    RunningMean(2.5)
+    >>> float(mean.add(torch.tensor(0.5), weight=2))
+    1.5
+    """
+
+    def __init__(self, mean: float = 0.0, count: float = 0.0) -> None:
+        self._total: torch.Tensor | float = mean * count
+        self._count: torch.Tensor | float = count
+
+    def add(self, value: torch.Tensor, weight: float = 1.0) -> "RunningMean":
+        """Takes one more value; returns itself.
+
+        Arguments
+        ---------
+        value : torch.Tensor
+            A scalar.
+        weight : float
+            What it counts.
+        """
+        value = value.detach()
+        finite = value.isfinite()
+        value = value.nan_to_num(0.0, 0.0, 0.0).to(torch.float64)
+        self._total = self._total + weight * value
+        self._count = self._count + weight * finite
+        return self
+
+    @property
+    def count(self) -> float:
+        """How much was added."""
+        return float(self._count)
+
+    def __float__(self) -> float:
+        return float(self._total) / (self.count or 1.0)
+
+    def __repr__(self) -> str:
+        return f"RunningMean({float(self)})"
+
+
 class TermBar(tqdm):
     """SpeechBrain's training bar with every loss term behind the sum.
+
+    The numbers are read when the bar is drawn, once a second, and not at
+    every step: SpeechBrain draws its bar at each, and so waits for a GPU.
 
     Arguments
     ---------
@@ -34,12 +93,25 @@ class TermBar(tqdm):
 
     def __init__(self, *args: Any, terms: Callable, **kwargs: Any) -> None:
         self.terms = terms
-        super().__init__(*args, **kwargs)
+        self.latest: dict[str, Any] = {}
+        super().__init__(*args, **{"mininterval": 1.0} | kwargs)
 
-    def set_postfix(self, *args: Any, **kwargs: Any) -> None:
-        """As ``tqdm.set_postfix``, with the terms added."""
-        if not self.disable:
-            super().set_postfix(*args, **kwargs, **self.terms())
+    def set_postfix(self, **latest: Any) -> None:
+        """Notes what to write when the bar is drawn next.
+
+        Arguments
+        ---------
+        **latest : Any
+            Numbers, or what ``float`` makes a number of.
+        """
+        self.latest = latest
+
+    def display(self, *args: Any, **kwargs: Any) -> Any:
+        """Draws the bar with the numbers of this moment."""
+        if self.latest:
+            numbers = {key: float(mean) for key, mean in self.latest.items()}
+            super().set_postfix(refresh=False, **numbers, **self.terms())
+        return super().display(*args, **kwargs)
 
 
 @contextmanager

@@ -14,11 +14,23 @@ from speechbrain.utils.run_opts import RunOptions
 
 from speechbrain_kd.atomic import atomic_path
 from speechbrain_kd.brain import DistillationBrain
-from speechbrain_kd.data.pipeline import Crops, make_dataset, make_label_encoder
+from speechbrain_kd.data.crops import Crops
+from speechbrain_kd.data.pipeline import (
+    collate,
+    make_dataset,
+    make_label_encoder,
+)
 from speechbrain_kd.data.prepare import Corpus, load_corpus, prepare_corpus
+from speechbrain_kd.data.table import TableDataset
+from speechbrain_kd.data.views import Views
+from speechbrain_kd.distributed import ranks
 from speechbrain_kd.experiment import Experiment, Tagged
 from speechbrain_kd.finish import finish_run
 from speechbrain_kd.process import run_training
+from speechbrain_kd.speed.allocator import keep_freed_memory
+from speechbrain_kd.speed.threads import settle
+from speechbrain_kd.stored import fill_stores, open_stores
+from speechbrain_kd.teachers.store_files import StoreFull
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +38,8 @@ logger = logging.getLogger(__name__)
 #: a published teacher has seen more speakers than its student will.
 EMBEDDED = {"minivox": 100, "minivox-full": None}
 MINIVOX_FOLDER = Path("results/minivox")
+
+_TRAIN_ONLY = ("shuffle", "sampler", "batch_sampler", "drop_last")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -38,6 +52,36 @@ def main(arguments: list[str] | None = None) -> None:
         command line's. What is wrong with them or with the data ends the
         process with status 1 and one message, before any training.
     """
+    brain, train_data, rest = ready(arguments)
+    valid_data, corpus, experiment = rest
+    try:
+        if brain.stores is not None and experiment.values["store_ahead"]:
+            fill_stores(brain, train_data)
+        train(brain, train_data, valid_data)
+        finish_run(brain, corpus, experiment.resolved())
+    except KeyboardInterrupt:
+        sys.exit(_stopped())
+    except StoreFull as error:
+        sys.exit(_message(error))
+
+
+def ready(
+    arguments: list[str] | None = None,
+) -> tuple[DistillationBrain, TableDataset, tuple]:
+    """All that precedes training: data prepared, everything made.
+
+    Arguments
+    ---------
+    arguments : list[str] | None
+        As ``main``'s.
+
+    Returns
+    -------
+    tuple
+        The Brain, the training data, and the rest: validation data, corpus,
+        experiment.
+    """
+    keep_freed_memory()
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if not torch.cuda.is_available():
         arguments.append("--distributed_backend=gloo")
@@ -54,11 +98,7 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(_message(error))
     except KeyboardInterrupt:
         sys.exit(_stopped())
-    try:
-        train(brain, train_data, valid_data)
-        run_on_main(finish_run, args=[brain, corpus, experiment.resolved()])
-    except KeyboardInterrupt:
-        sys.exit(_stopped())
+    return brain, train_data, (valid_data, corpus, experiment)
 
 
 def _stopped() -> int:
@@ -224,21 +264,57 @@ def build(
     encoder_file = Path(hparams["save_folder"]) / "label_encoder.txt"
     run_on_main(make_label_encoder, args=[corpus.speakers, encoder_file])
     label_encoder = make_label_encoder(corpus.speakers, encoder_file)
-    crops = Crops(
-        hparams["sentence_len"],
-        hparams["seed"],
-        views=hparams["teacher_views"] if hparams["teacher"] else 0,
-    )
+    views, stores = open_views(hparams)
     starts = Crops(hparams["sentence_len"], hparams["seed"], random=False)
-    datasets = [
-        make_dataset(manifest, corpus.data_root, cut, label_encoder)
-        for manifest, cut in (
-            (corpus.train_csv, crops),
-            (corpus.valid_csv, starts),
-        )
-    ]
-    brain = DistillationBrain(hparams, run_opts, crops, corpus.speakers)
-    return brain, *datasets
+    train_data = make_dataset(
+        corpus.train_csv, corpus.data_root, views, label_encoder, stores
+    )
+    valid_data = make_dataset(
+        corpus.valid_csv, corpus.data_root, starts, label_encoder
+    )
+    for store in (stores or {}).values():
+        run_on_main(store.register, args=[train_data.data.ids])
+    brain = DistillationBrain(hparams, run_opts, views, corpus.speakers, stores)
+    options = hparams["dataloader_options"]
+    wanted = options.get("num_workers", 0)
+    options["num_workers"] = settle(wanted, brain.device_type).readers
+    return brain, train_data, valid_data
+
+
+def open_views(hparams: dict) -> tuple[Crops, dict | None]:
+    """What is shown of the utterances, and what the teacher said of it.
+
+    Arguments
+    ---------
+    hparams : dict
+        Of the experiment.
+
+    Returns
+    -------
+    tuple[Crops, dict | None]
+        Without a teacher, or with ``teacher_views: 0``, crops that are new in
+        each epoch, and no store.
+    """
+    teacher, length = hparams["teacher"], hparams["sentence_len"]
+    count = hparams["teacher_views"]
+    if teacher is None or hparams["distillation"] is None or not count:
+        if hparams["teacher_target"] != "view" and teacher is not None:
+            raise ValueError(
+                f"teacher_target is {hparams['teacher_target']}, which is "
+                "stored: give teacher_views of at least 1"
+            )
+        return Crops(length, hparams["seed"]), None
+    views = Views(
+        length,
+        hparams["view_seed"],
+        count,
+        hparams["wav_augment"],
+        hparams["teacher_target"],
+    )
+    lengths = [length]
+    if hparams["large_margin"] is not None:
+        lengths.append(hparams["large_margin"].sentence_len)
+    return views, open_stores(hparams["store_folder"], teacher, views, lengths)
 
 
 def prepare_augmentation(prepare: functools.partial) -> None:
@@ -269,11 +345,9 @@ def train(
     valid_data: torch.utils.data.Dataset,
 ) -> None:
     """Fits the Brain; goes on where an earlier run was interrupted."""
-    options = brain.hparams.dataloader_options
+    options = loader_options(brain)
     valid_options = {
-        key: options[key]
-        for key in ("batch_size", "num_workers")
-        if key in options
+        key: value for key, value in options.items() if key not in _TRAIN_ONLY
     }
     brain.fit(
         brain.hparams.epoch_counter,
@@ -281,11 +355,31 @@ def train(
         valid_data,
         train_loader_kwargs={
             "shuffle": True,
-            "drop_last": len(train_data) >= options["batch_size"],
+            "drop_last": len(train_data) >= options["batch_size"] * ranks()[1],
         }
         | options,
         valid_loader_kwargs=valid_options,
     )
+
+
+def loader_options(brain: DistillationBrain) -> dict:
+    """The yaml's loader options, with what makes loading fast.
+
+    Arguments
+    ---------
+    brain : DistillationBrain
+        With ``dataloader_options``.
+
+    Returns
+    -------
+    dict
+        Workers that live on and read ahead; pinned memory for a GPU.
+    """
+    added = {"collate_fn": collate, "pin_memory": brain.device_type == "cuda"}
+    options = brain.hparams.dataloader_options
+    if options["num_workers"]:
+        added |= {"persistent_workers": True, "prefetch_factor": 4}
+    return added | options
 
 
 if __name__ == "__main__":

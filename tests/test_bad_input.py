@@ -304,20 +304,27 @@ def test_label_level_without_the_students_classifier(refused, corpus, teacher):
     assert mentions(message, "label-level term", "classifier: null")
 
 
-def test_views_of_waveforms_that_change(refused, corpus, teacher, tmp_path):
-    augment = tmp_path / "augment.yaml"
-    augment.write_text(
-        "!new:speechbrain.augment.augmenter.Augmenter\n"
-        "augmentations: [!new:speechbrain.augment.time_domain.DropChunk {}]\n"
-    )
+@pytest.mark.parametrize(
+    "options, said",
+    [
+        (
+            ["--teacher_target=whole"],
+            ["teacher_target is whole", "give teacher_views of at least 1"],
+        ),
+        (
+            ["--teacher_target=half", "--teacher_views=2"],
+            ["teacher_target", "view, clean, whole", "'half'"],
+        ),
+        (["--teacher_views=-1"], ["teacher_views", "at least 1", "-1"]),
+        (["--teacher_views=many"], ["teacher_views must be a number", "many"]),
+        (["--num_workers=some"], ["num_workers", "auto", "some"]),
+    ],
+)
+def test_views_that_cannot_be(refused, corpus, teacher, options, said):
     message = refused(
-        f"--data_folder={corpus}",
-        f"--teacher={teacher[1]}",
-        f"--wav_augment={augment}",
-        "--teacher_views=2",
+        f"--data_folder={corpus}", f"--teacher={teacher[1]}", *options
     )
-    assert mentions(message, "teacher_views is 2", "augmented afresh")
-    assert mentions(message, "set teacher_views to 0, or wav_augment to null")
+    assert mentions(message, *said)
 
 
 def test_the_embedded_corpus_teacher_for_another_corpus(refused, corpus):

@@ -181,7 +181,7 @@ def test_the_teacher_hears_the_augmented_waveforms():
         teacher=teacher, distillation=objective(), wav_augment=augment
     )
     features = []
-    brain.modules.compute_features.register_forward_hook(
+    brain.features.register_forward_hook(
         lambda module, given, output: features.append(given[0].clone())
     )
     batch = make_batch()
@@ -224,6 +224,18 @@ def test_validation_eer_is_that_of_the_embeddings():
     pairs = scores[first, second]
     expected = eer(pairs[same].numpy(), pairs[~same].numpy())
     assert brain.verification_eer() == pytest.approx(expected, abs=1e-6)
+
+
+def test_validation_eer_with_more_than_ten_speakers():
+    """Class 10 comes before class 2 by name: each row must stay its own's."""
+    brain = make_brain()
+    brain.on_stage_start(sb.Stage.VALID, 1)
+    for label in range(12):
+        for number in range(2 + label % 3):
+            row = torch.nn.functional.one_hot(torch.tensor(label), 12).float()
+            name = f"id{label:03d}/{number}"
+            brain.embedded[name] = (row, torch.tensor(label))
+    assert brain.verification_eer() == 0
 
 
 def test_no_eer_where_no_speaker_has_two(caplog):

@@ -130,7 +130,9 @@ def test_the_report_holds_both_systems_and_how_they_were_made(distilled):
 def test_the_export_is_calibrated_and_says_where_it_comes_from(distilled):
     brain, corpus, folder = distilled
     card = (folder / "export" / "README.md").read_text()
-    threshold = assess.calibrate(encoder_of(brain), corpus, "cpu")
+    threshold = assess.calibrate(
+        encoder_of(brain), assess.held_out(corpus), "cpu"
+    )
     assert -1 <= threshold <= 1 and f"{threshold:.4f}"[:-1] in card
     for name in ("CosineEmbedding", "PosteriorKL", "AdditiveAngularMargin"):
         assert name in card
@@ -146,7 +148,9 @@ def test_nothing_is_calibrated_without_validation_trials(distilled, caplog):
     alone = folder / "one.csv"  # one utterance: no trial
     alone.write_text("\n".join(lines[:2]) + "\n")
     one = replace(corpus, valid_csv=alone)
-    assert assess.calibrate(encoder_of(brain), one, "cpu") is None
+    assert (
+        assess.calibrate(encoder_of(brain), assess.held_out(one), "cpu") is None
+    )
     assert "The threshold is not calibrated" in caplog.text
 
 

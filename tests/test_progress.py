@@ -7,8 +7,14 @@ import threading
 
 import pytest
 import speechbrain.core
+import torch
 
-from speechbrain_kd.progress import TermBar, interrupt_sets, terms_in_bar
+from speechbrain_kd.progress import (
+    RunningMean,
+    TermBar,
+    interrupt_sets,
+    terms_in_bar,
+)
 
 
 def test_the_terms_stand_behind_the_loss():
@@ -65,3 +71,24 @@ def test_other_threads_leave_interrupts_alone():
     thread.start()
     thread.join()
     assert seen == [before]
+
+
+def test_the_bar_is_not_drawn_at_every_step():
+    read = []
+    bar = TermBar(
+        range(1000), terms=lambda: read.append(1) or {}, file=io.StringIO()
+    )
+    for step in bar:
+        bar.set_postfix(train_loss=torch.tensor(float(step)))
+    assert len(read) < 10
+    assert "train_loss=999" in bar.postfix
+
+
+def test_a_mean_goes_on_from_what_was_saved():
+    whole, rest = RunningMean(), RunningMean(mean=2.0, count=2)
+    for value in (1.0, 3.0, 8.0):
+        whole.add(torch.tensor(value))
+    rest.add(torch.tensor(8.0))
+    assert float(whole) == float(rest) == 4.0
+    assert whole.count == rest.count == 3
+    assert float(RunningMean()) == 0.0

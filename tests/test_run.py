@@ -15,6 +15,7 @@ from speechbrain.dataio.dataio import load_data_csv
 
 from speechbrain_kd import run
 from speechbrain_kd.data import minivox
+from speechbrain_kd.data.pipeline import collate
 from speechbrain_kd.experiment import Experiment
 
 ROOT = Path(__file__).parents[1]
@@ -192,12 +193,21 @@ def test_the_loaders(utterances, drop_last):
     brain = SimpleNamespace(
         fit=lambda *args, **kwargs: calls.append((args, kwargs)),
         hparams=SimpleNamespace(epoch_counter=[1], dataloader_options=options),
+        device_type="cpu",
     )
+    added = {
+        "collate_fn": collate,
+        "pin_memory": False,
+        "persistent_workers": True,
+        "prefetch_factor": 4,
+    }
     run.train(brain, range(utterances), "valid")
     (args, kwargs) = calls[0]
     assert args == ([1], range(utterances), "valid")
-    assert kwargs["train_loader_kwargs"] == options | {"drop_last": drop_last}
-    assert kwargs["valid_loader_kwargs"] == {"batch_size": 8, "num_workers": 3}
+    expected = added | options | {"drop_last": drop_last}
+    assert kwargs["train_loader_kwargs"] == expected
+    expected = added | {"batch_size": 8, "num_workers": 3}
+    assert kwargs["valid_loader_kwargs"] == expected
 
 
 # All of it
@@ -211,8 +221,9 @@ def steps(monkeypatch, folder):
         monkeypatch.setattr(
             run, name, lambda *_, name=name: called.append(name)
         )
-    monkeypatch.setattr(run, "build", lambda *_: ("brain", "train", "valid"))
-    monkeypatch.setattr(run, "train", lambda *args: called.append(args))
+    brain = SimpleNamespace(stores=None)
+    monkeypatch.setattr(run, "build", lambda *_: (brain, "train", "valid"))
+    monkeypatch.setattr(run, "train", lambda *args: called.append(args[1:]))
     monkeypatch.setattr(run, "finish_run", lambda *args: called.append("end"))
     return called
 
@@ -224,7 +235,7 @@ def test_main_takes_the_command_line(steps, monkeypatch):
         "create_folder",
         "make_missing_teacher",
         "prepare_data",
-        ("brain", "train", "valid"),
+        ("train", "valid"),
         "end",
     ]
 

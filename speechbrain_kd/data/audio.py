@@ -1,7 +1,8 @@
 """Audio files: what their headers say, and crops of them as tensors.
 
 ``.wav`` and ``.flac`` go through soundfile, which seeks; ``.m4a`` (the AAC of
-VoxCeleb2) through PyAV, which is asked for only when such a file turns up.
+VoxCeleb2) through PyAV, which is asked for only when such a file turns up. An
+utterance of a packed corpus is named ``<shard>#<start>+<size>``.
 """
 
 import logging
@@ -24,6 +25,11 @@ from speechbrain_kd.data.decoders import (
     open_soundfile,
     soundfile_info,
 )
+from speechbrain_kd.data.packed.access import (
+    SAMPLES,
+    parse_reference,
+    read_samples,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +42,8 @@ def audio_info(path: str | Path) -> AudioInfo:
     Arguments
     ---------
     path : str | Path
-        A file that soundfile reads, or ``.m4a``, ``.aac``, ``.mp4``.
+        A file that soundfile reads, or ``.m4a``, ``.aac``, ``.mp4``, or an
+        utterance of a packed corpus.
 
     Returns
     -------
@@ -47,6 +54,9 @@ def audio_info(path: str | Path) -> AudioInfo:
     if is_av(path):
         with open_av(path) as (_, stream):
             return av_info(path, stream)
+    reference = parse_reference(path)
+    if reference is not None and reference.kind == SAMPLES:
+        return AudioInfo(str(path), SAMPLE_RATE, reference.size, channels=1)
     with open_soundfile(path) as file:
         return soundfile_info(path, file)
 
@@ -65,7 +75,7 @@ def load_audio(
     Arguments
     ---------
     path : str | Path
-        The file.
+        The file, or an utterance of a packed corpus.
     start : int
         First sample of the crop, counted at ``sample_rate``.
     frames : int
@@ -146,6 +156,11 @@ def _read_soundfile(
     path: str | Path, start: int, frames: int, sample_rate: int
 ) -> tuple[np.ndarray, AudioInfo, int]:
     """Samples ``[frames, channels]`` of a window, info, samples to skip."""
+    reference = parse_reference(path)
+    if reference is not None and reference.kind == SAMPLES:
+        info = audio_info(path)
+        first, count, skip = _window(info, start, frames, sample_rate)
+        return read_samples(reference, first, count)[:, None], info, skip
     with open_soundfile(path) as file:
         info = soundfile_info(path, file)
         first, count, skip = _window(info, start, frames, sample_rate)

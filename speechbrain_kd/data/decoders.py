@@ -1,9 +1,10 @@
 """The two decoders behind ``audio``: soundfile and PyAV.
 
-Each opens a file, gives its header and turns every failure into an error that
+Each opens a file (soundfile also the FLAC member of a packed tar shard), gives its header and turns every failure into an error that
 names the file.
 """
 
+import io
 import os
 import re
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import soundfile
+
+from speechbrain_kd.data.packed.access import parse_reference, read_bytes
 
 SAMPLE_RATE = 16000
 """The rate, in Hz, that the package works at."""
@@ -102,9 +105,14 @@ def check_length(info: AudioInfo, found: int, expected: int) -> None:
 @contextmanager
 def open_soundfile(path: str | Path) -> Iterator[soundfile.SoundFile]:
     """Opens with soundfile; its errors become ours, with the file's name."""
-    _check_exists(path)
+    reference = parse_reference(path)
+    if reference is None:
+        _check_exists(path)
+        source = str(path)
+    else:
+        source = io.BytesIO(read_bytes(reference))
     try:
-        with soundfile.SoundFile(str(path)) as file:
+        with soundfile.SoundFile(source) as file:
             yield file
     except soundfile.LibsndfileError as error:
         raise _unreadable(path, error) from error

@@ -2,8 +2,8 @@
 
 An utterance lies at ``<root>/<speaker>/<recording>/<number>.<extension>``; a
 root is a folder named ``wav``, ``flac``, ``aac`` or ``m4a`` somewhere near the
-top of a data folder, or the data folder itself. Everything is listed a speaker
-at a time, so that a corpus of a million files needs little memory.
+top of a data folder, or the data folder itself, or a packed corpus. Everything
+is listed a speaker at a time, so that a million files need little memory.
 """
 
 import csv
@@ -11,7 +11,16 @@ import hashlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+
+from speechbrain_kd.data.folders import (
+    Root,
+    Utterance,
+    files_of,
+    look_at,
+    speakers_of,
+    subfolders,
+)
+from speechbrain_kd.data.packed.index import PackedUtterance, open_index
 
 AUDIO_EXTENSIONS = (".wav", ".flac", ".m4a")
 """In order of preference where one utterance is there in several."""
@@ -19,46 +28,11 @@ AUDIO_EXTENSIONS = (".wav", ".flac", ".m4a")
 ROOT_NAMES = ("wav", "flac", "aac", "m4a")
 """Folders of these names hold the speakers."""
 
-_EXPECTED = (
+EXPECTED = (
     "expected <speaker>/<recording>/<number>.wav (or .flac, .m4a) in it, or in "
     "a folder named wav, flac, aac or m4a at most three levels down"
 )
-
-
-class Root(NamedTuple):
-    """A folder of speakers.
-
-    Arguments
-    ---------
-    path : Path
-        The folder.
-    is_test : bool
-        Whether it is set apart for testing (``test/aac``, ``vox1_test_wav``).
-    """
-
-    path: Path
-    is_test: bool
-
-
-class Utterance(NamedTuple):
-    """A file of a speaker as the directory listing shows it.
-
-    Arguments
-    ---------
-    key : str
-        ``<speaker>/<recording>/<number>``.
-    path : str
-        The file.
-    size : int
-        Bytes; -1 where it cannot be looked at (a broken link).
-    mtime_ns : int
-        Time of its last change.
-    """
-
-    key: str
-    path: str
-    size: int
-    mtime_ns: int
+"""What a data folder must look like, for messages."""
 
 
 def parse_folders(data_folder: str | Path | Iterable[str | Path]) -> list[Path]:
@@ -95,7 +69,7 @@ def parse_folders(data_folder: str | Path | Iterable[str | Path]) -> list[Path]:
     for folder in folders:
         if not folder.is_dir():
             raise FileNotFoundError(
-                f"data_folder: no folder {folder}; {_EXPECTED}"
+                f"data_folder: no folder {folder}; {EXPECTED}"
             )
     return list(dict.fromkeys(folders))
 
@@ -113,14 +87,17 @@ def find_roots(folder: Path, max_depth: int = 3) -> list[Root]:
     Returns
     -------
     list[Root]
-        In alphabetical order; the data folder itself where nothing is found.
+        In alphabetical order; the data folder itself where nothing is found
+        or it is a packed corpus.
     """
+    if open_index(folder) is not None:
+        return [Root(folder, is_test=False)]
     found: list[Path] = []
     level = [folder]
     for _ in range(max_depth):
         below = []
         for parent in level:
-            for child in _folders(parent):
+            for child in subfolders(parent):
                 hit = os.path.basename(child).lower() in ROOT_NAMES
                 (found if hit else below).append(Path(child))
         level = below
@@ -137,11 +114,7 @@ def _is_test(path: Path) -> bool:
 def list_speakers(roots: list[Root]) -> list[str]:
     """Names of the speaker folders of all roots, sorted, each once."""
     return sorted(
-        {
-            os.path.basename(child)
-            for root in roots
-            for child in _folders(root.path)
-        }
+        {speaker for root in roots for speaker in speakers_of(root.path)}
     )
 
 
@@ -164,33 +137,19 @@ def list_utterances(
         because the utterance was there already. ``.wav`` goes before
         ``.flac`` and ``.m4a``, an earlier root before a later one.
     """
-    best: dict[str, tuple[int, int, os.DirEntry]] = {}
+    best: dict[str, tuple[int, int, os.DirEntry | PackedUtterance]] = {}
     number = 0
     for position, root in enumerate(roots):
-        folder = root.path / speaker
-        for recording in _folders(folder) if folder.is_dir() else ():
-            prefix = f"{speaker}/{os.path.basename(recording)}/"
-            for entry in _entries(recording):
-                stem, extension = os.path.splitext(entry.name)
-                if extension.lower() not in AUDIO_EXTENSIONS:
-                    continue
-                number += 1
-                rank = AUDIO_EXTENSIONS.index(extension.lower())
-                offer = (rank, position, entry)
-                key = prefix + stem
-                if key not in best or offer[:2] < best[key][:2]:
-                    best[key] = offer
-    utterances = [_look_at(key, best[key][2]) for key in sorted(best)]
+        for key, extension, entry in files_of(root.path, speaker):
+            if extension.lower() not in AUDIO_EXTENSIONS:
+                continue
+            number += 1
+            rank = AUDIO_EXTENSIONS.index(extension.lower())
+            offer = (rank, position, entry)
+            if key not in best or offer[:2] < best[key][:2]:
+                best[key] = offer
+    utterances = [look_at(key, best[key][2]) for key in sorted(best)]
     return utterances, number - len(utterances)
-
-
-def _look_at(key: str, entry: os.DirEntry) -> Utterance:
-    try:
-        stat = entry.stat()
-    except OSError:
-        # Reading its header will say what is wrong with it.
-        return Utterance(key, entry.path, -1, 0)
-    return Utterance(key, entry.path, stat.st_size, stat.st_mtime_ns)
 
 
 def listing_digest(utterances: list[Utterance]) -> str:
@@ -205,6 +164,8 @@ def listing_digest(utterances: list[Utterance]) -> str:
 def declared_test_speakers(folder: Path) -> set[str]:
     """Speakers that ``meta/speakers.csv`` (columns id, set) sets to ``test``.
 
+    Of a packed corpus also those of the ``test`` folders that were packed.
+
     Arguments
     ---------
     folder : Path
@@ -215,33 +176,13 @@ def declared_test_speakers(folder: Path) -> set[str]:
     set[str]
         Empty where there is no such file or it lacks either column.
     """
+    index = open_index(folder)
+    packed = set() if index is None else set(index.facts["test_speakers"])
     path = folder / "meta" / "speakers.csv"
     if not path.is_file():
-        return set()
+        return packed
     with open(path, newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
         if not {"id", "set"} <= set(reader.fieldnames or ()):
-            return set()
-        return {row["id"] for row in reader if row["set"] == "test"}
-
-
-def nothing_found(folders: list[Path], speakers: list[str]) -> ValueError:
-    """The error of data folders without a single utterance."""
-    names = ", ".join(str(folder) for folder in folders)
-    inside = sorted(
-        child.name for folder in folders for child in folder.iterdir()
-    )
-    return ValueError(
-        f"data_folder {names}: no audio found; {_EXPECTED}. "
-        f"Found there: {', '.join(inside[:10]) or 'nothing'}; taken as "
-        f"speakers: {', '.join(speakers[:10]) or 'none'}"
-    )
-
-
-def _entries(folder: str | Path) -> list[os.DirEntry]:
-    with os.scandir(folder) as entries:
-        return [entry for entry in entries if not entry.name.startswith(".")]
-
-
-def _folders(folder: str | Path) -> list[str]:
-    return sorted(entry.path for entry in _entries(folder) if entry.is_dir())
+            return packed
+        return packed | {row["id"] for row in reader if row["set"] == "test"}

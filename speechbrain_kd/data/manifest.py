@@ -1,12 +1,14 @@
 """SpeechBrain's csv manifests: one utterance a row."""
 
 import csv
+import os
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from speechbrain_kd.atomic import atomic_path
+from speechbrain_kd.data.packed.access import parse_reference
 from speechbrain_kd.data.scan_file import Header
 
 COLUMNS = ("ID", "duration", "wav", "start", "stop", "spk_id")
@@ -42,10 +44,13 @@ def manifest_writer(
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
 
+        # Path would take most of the time that a million rows take.
+        prefix = os.path.join(data_folder or "", "")
+
         def add(header: Header) -> None:
-            wav = Path(header.path)
-            if data_folder is not None:
-                wav = _DATA_ROOT + wav.relative_to(data_folder).as_posix()
+            wav = header.path
+            if data_folder is not None and wav.startswith(prefix):
+                wav = _DATA_ROOT + wav[len(prefix) :].replace(os.sep, "/")
             key = header.key.split("/")
             duration = f"{header.duration_s:.6f}"
             row = ("--".join(key), duration, wav, 0, header.frames, key[0])
@@ -69,7 +74,8 @@ def read_paths(
     Returns
     -------
     dict[str, Path]
-        ``<speaker>/<recording>/<number>`` to the file.
+        ``<speaker>/<recording>/<number>`` to the file, or to the place in a
+        packed corpus.
     """
     found = {}
     with open(path, newline="", encoding="utf-8") as file:
@@ -77,8 +83,18 @@ def read_paths(
             wav = row["wav"]
             if wav.startswith(_DATA_ROOT):
                 wav = str(Path(data_folder) / wav[len(_DATA_ROOT) :])
-            found["/".join(Path(wav).with_suffix("").parts[-3:])] = Path(wav)
+            found[_key_of(row, wav)] = Path(wav)
     return found
+
+
+def _key_of(row: dict[str, str], wav: str) -> str:
+    """The key of a row; its id alone may be ambiguous (``a----b``)."""
+    if parse_reference(wav) is None:
+        return "/".join(Path(wav).with_suffix("").parts[-3:])
+    speaker = row["spk_id"]
+    # What is packed has numbers by which the last "--" is found.
+    recording, number = row["ID"][len(speaker) + 2 :].rsplit("--", 1)
+    return f"{speaker}/{recording}/{number}"
 
 
 def validation_part(

@@ -1,120 +1,30 @@
 """The one dataset pipeline: manifests to crops of waveforms and labels."""
 
-import hashlib
-import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, Protocol
 
+import numpy as np
 import torch
-from speechbrain.dataio.dataset import (
-    DynamicItemDataset,
-    add_dynamic_item,
-    set_output_keys,
-)
+from speechbrain.dataio.batch import PaddedBatch
+from speechbrain.dataio.dataset import add_dynamic_item, set_output_keys
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain.utils.data_pipeline import provides, takes
 
-from speechbrain_kd.data.audio import SAMPLE_RATE, load_audio
+from speechbrain_kd.data.crops import Crops
+from speechbrain_kd.data.table import ManifestTable, TableDataset
+from speechbrain_kd.data.views import Heard
 
 
-class Crops:
-    """Where to cut each utterance, the same in every process and run.
+class Store(Protocol):
+    """What the pipeline needs of a ``TeacherStore``."""
 
-    A crop is drawn from a generator seeded by (seed, epoch, utterance), so
-    it depends neither on the number of workers nor on what was loaded before,
-    and a resumed epoch shows the crops that it would have shown.
+    dim: int
 
-    Arguments
-    ---------
-    sentence_len : float
-        Seconds of a crop.
-    seed : int
-        The run's seed.
-    random : bool
-        If ``False`` every crop is the start of its utterance.
-    views : int
-        How many crops of an utterance there are, shown in turn, one an epoch;
-        0 draws new ones for ever.
-
-    Example
-    -------
-    >>> crops = Crops(2.0, seed=1)
-    >>> crops.set_epoch(3)
-    >>> start, frames = crops.bounds("id1--a--1", 80000)
-    >>> (
-    ...     frames,
-    ...     0 <= start <= 48000,
-    ...     crops.bounds("id1--a--1", 80000)[0] == start,
-    ... )
-    (32000, True, True)
-    """
-
-    def __init__(
-        self,
-        sentence_len: float,
-        seed: int,
-        random: bool = True,
-        views: int = 0,
-    ) -> None:
-        self.seed = seed
-        self.random = random
-        self.views = views
-        # In shared memory: loader workers that live on see the changes.
-        self._epoch = torch.zeros(1, dtype=torch.int64).share_memory_()
-        self._frames = torch.zeros(1, dtype=torch.int64).share_memory_()
-        self.set_sentence_len(sentence_len)
-
-    def set_epoch(self, epoch: int) -> None:
-        """Moves on to the crops of an epoch."""
-        self._epoch.fill_(epoch % self.views if self.views else epoch)
-
-    def view(self, utterance: str) -> str:
-        """Names the present crop of an utterance among all its crops."""
-        return f"{utterance}/{int(self._epoch)}/{int(self._frames)}"
-
-    def set_sentence_len(self, sentence_len: float) -> None:
-        """Sets the seconds of a crop."""
-        if not isinstance(sentence_len, (int, float)) or sentence_len <= 0:
-            raise ValueError(
-                f"sentence_len must be positive seconds; got {sentence_len}"
-            )
-        self._frames.fill_(round(sentence_len * SAMPLE_RATE))
-
-    def bounds(self, utterance: str, frames: int) -> tuple[int, int]:
-        """First sample and number of samples of a crop at 16 kHz.
-
-        Arguments
-        ---------
-        utterance : str
-            The id in the manifest.
-        frames : int
-            Samples of the utterance at 16 kHz.
-
-        Returns
-        -------
-        tuple[int, int]
-            Start and length. The length is that of the utterance where this
-            is shorter than the crop.
-        """
-        length = int(self._frames)
-        if frames <= length or not self.random:
-            return 0, min(frames, length)
-        key = f"{self.seed}/{int(self._epoch)}/{utterance}"
-        digest = hashlib.blake2b(key.encode(), digest_size=8).digest()
-        share = int.from_bytes(digest, "big") / 2**64
-        return int(share * (frames - length + 1)), length
-
-    def cut(self, utterance: str, wav: str, frames: int) -> torch.Tensor:
-        """Loads the crop of an utterance; a short one is repeated.
-
-        Returns
-        -------
-        torch.Tensor
-            Waveform [samples], always ``sentence_len`` long.
-        """
-        start, length = self.bounds(utterance, frames)
-        sig = load_audio(wav, start, length)
-        repeats = math.ceil(int(self._frames) / len(sig))
-        return sig.repeat(repeats)[: int(self._frames)]
+    def read(
+        self, utterance: str, view: int, crop_sum: int
+    ) -> np.ndarray | None:
+        """Gives the embedding [dim] of a view, if it is there."""
 
 
 def make_dataset(
@@ -122,7 +32,8 @@ def make_dataset(
     data_root: str | Path | None,
     crops: Crops,
     label_encoder: CategoricalEncoder,
-) -> DynamicItemDataset:
+    stores: Mapping[int, Store] | None = None,
+) -> TableDataset:
     """A dataset of crops: ``id``, ``sig`` and ``spk_id_encoded``.
 
     Arguments
@@ -132,33 +43,118 @@ def make_dataset(
     data_root : str | Path | None
         What ``$data_root`` stands for in it.
     crops : Crops
-        What to cut.
+        What to cut; ``Views`` give items of several waveforms.
     label_encoder : CategoricalEncoder
         The classes of the training speakers.
+    stores : Mapping[int, Store] | None
+        What the teacher said of the views, by samples of a crop. Items then
+        have two keys more: ``heard``, for each waveform what the teacher has
+        yet to be asked (``None`` where its answer is stored; without a
+        waveform where it is that of ``sig``), and ``target`` [copies, dim].
 
     Returns
     -------
-    DynamicItemDataset
-        Items of the keys that the Brain reads.
+    TableDataset
+        Items of the keys that the Brain reads; batches are made by
+        ``collate``.
     """
-    dataset = DynamicItemDataset.from_csv(
-        str(csv_path), replacements={"data_root": str(data_root or "")}
-    )
+    dataset = TableDataset(ManifestTable.from_csv(csv_path, data_root))
+    keys = ["id", "sig", "spk_id_encoded"]
 
     @takes("id", "wav", "stop")
     @provides("sig")
     def audio_pipeline(utterance, wav, stop):
         return crops.cut(utterance, wav, int(stop))
 
+    @takes("id", "wav", "stop")
+    @provides("sig", "heard", "target")
+    def view_pipeline(utterance, wav, stop):
+        wavs, heard = crops.shown(utterance, wav, int(stop))
+        ask, target = read_targets(stores[crops.frames], heard)
+        ask = [one and crops.fetched(one, wav) for one in ask]
+        return wavs, ask, target
+
     @takes("spk_id")
     @provides("spk_id_encoded")
     def label_pipeline(spk_id):
         return label_encoder.encode_sequence_torch([spk_id])
 
-    add_dynamic_item([dataset], audio_pipeline)
+    if stores is None:
+        add_dynamic_item([dataset], audio_pipeline)
+    else:
+        add_dynamic_item([dataset], view_pipeline)
+        keys += ["heard", "target"]
     add_dynamic_item([dataset], label_pipeline)
-    set_output_keys([dataset], ["id", "sig", "spk_id_encoded"])
+    set_output_keys([dataset], keys)
     return dataset
+
+
+def read_targets(
+    store: Store, heard: Sequence[Heard]
+) -> tuple[list[Heard | None], torch.Tensor]:
+    """What the teacher said, and what it has yet to be asked.
+
+    Arguments
+    ---------
+    store : Store
+        What it said.
+    heard : Sequence[Heard]
+        What it hears of a view.
+
+    Returns
+    -------
+    tuple[list[Heard | None], torch.Tensor]
+        ``None`` where the answer is known, else what to ask; the answers
+        [copies, dim] in fp32, zeros where they are not known.
+    """
+    target = torch.zeros(len(heard), store.dim)
+    ask: list[Heard | None] = list(heard)
+    for row, one in enumerate(heard):
+        found = store.read(one.utterance, one.view, one.crop_sum)
+        if found is not None:
+            target[row] = torch.from_numpy(found)
+            ask[row] = None
+    return ask, target
+
+
+def collate(items: Sequence[Mapping[str, Any]]) -> PaddedBatch:
+    """SpeechBrain's batch of crops, which are all of one length.
+
+    Arguments
+    ---------
+    items : Sequence[Mapping[str, Any]]
+        Items of ``make_dataset``. Those of several waveforms become as many
+        rows.
+
+    Returns
+    -------
+    PaddedBatch
+        ``sig`` [rows, samples], nothing padded; ``id`` and ``heard`` are
+        lists, ``target`` [rows, dim].
+    """
+    if "heard" in items[0]:
+        items = [
+            {
+                "id": item["id"],
+                "sig": item["sig"][row],
+                "spk_id_encoded": item["spk_id_encoded"],
+                "heard": item["heard"][row],
+                "target": item["target"][row],
+            }
+            for item in items
+            for row in range(len(item["sig"]))
+        ]
+    return PaddedBatch(
+        items,
+        padding_func=_stack,
+        apply_default_convert=False,
+        nonpadded_stack=False,
+    )
+
+
+def _stack(values: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Equally long values, and their relative lengths."""
+    return torch.stack(values), torch.ones(len(values))
 
 
 def make_label_encoder(

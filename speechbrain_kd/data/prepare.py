@@ -23,7 +23,12 @@ from speechbrain_kd.data.corpus import (
 from speechbrain_kd.data.layout import list_speakers
 from speechbrain_kd.data.lists import utterance_key
 from speechbrain_kd.data.manifest import manifest_writer
-from speechbrain_kd.data.scan import Listing, list_corpus, scan_corpus
+from speechbrain_kd.data.scan import (
+    Listing,
+    list_corpus,
+    read_records,
+    scan_corpus,
+)
 from speechbrain_kd.data.scan_file import ScanFile
 from speechbrain_kd.data.selection import Rules, Selection
 from speechbrain_kd.data.source import (
@@ -177,7 +182,7 @@ def _write(
             )
             for split in splits
         }
-        for record in scan_file.read(x.speaker for x in listings):
+        for record in read_records(source.roots, listings, scan_file):
             for split, header in selection.place(record):
                 add[split](header)
         selection.check()

@@ -17,8 +17,10 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from speechbrain_kd.data.audio import audio_info
+from speechbrain_kd.data.decoders import SAMPLE_RATE
+from speechbrain_kd.data.folders import pack_with
 from speechbrain_kd.data.layout import Root, list_utterances, listing_digest
-from speechbrain_kd.data.scan_file import ScanFile
+from speechbrain_kd.data.scan_file import Header, ScanFile
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +82,7 @@ def list_corpus(
         dynamic_ncols=True,
     )
     listings = []
-    with bar, ThreadPoolExecutor(_workers(num_workers)) as pool:
+    with bar, ThreadPoolExecutor(number_of_workers(num_workers)) as pool:
         for item in _in_order(partial(_list_one, roots), speakers, pool):
             listings.append(item)
             bar.update()
@@ -111,10 +113,16 @@ def scan_corpus(
         Whether to show progress.
     """
     known = scan_file.digests
-    todo = {x.speaker: x for x in listings if known.get(x.speaker) != x.digest}
+    todo = {
+        x.speaker: x
+        for x in listings
+        if known.get(x.speaker) != x.digest
+        and pack_with(roots, x.speaker) is None
+    }
     if not todo:
         return
-    done, total = len(listings) - len(todo), sum(x.files for x in todo.values())
+    total = sum(x.files for x in todo.values())
+    done = sum(known.get(x.speaker) == x.digest for x in listings)
     if done:
         logger.info("Headers of %d speakers are known from before", done)
     bar = tqdm(
@@ -124,14 +132,49 @@ def scan_corpus(
         disable=not progressbar,
         dynamic_ncols=True,
     )
-    with bar, _pool(_workers(num_workers), total) as pool:
+    with bar, _pool(number_of_workers(num_workers), total) as pool:
         records = _in_order(partial(_scan_one, roots), list(todo), pool)
         for record in scan_file.extend(records):
             bar.update(len(record["headers"]) + len(record["broken"]))
     scan_file.compact()
 
 
+def read_records(
+    roots: list[Root], listings: list[Listing], scan_file: ScanFile
+) -> Iterator[dict]:
+    """What is known of every utterance, a speaker at a time.
+
+    Arguments
+    ---------
+    roots : list[Root]
+        The folders that hold speakers.
+    listings : list[Listing]
+        What ``list_corpus`` gave.
+    scan_file : ScanFile
+        After ``scan_corpus``. Of speakers in packs it holds nothing: their
+        index is as good.
+
+    Yields
+    ------
+    dict
+        ``speaker``, ``headers`` and ``broken``.
+    """
+    for speaker in (listing.speaker for listing in listings):
+        index = pack_with(roots, speaker)
+        if index is None:
+            yield from scan_file.read([speaker])
+            continue
+        headers = [
+            Header(str(x.reference), x.samples, SAMPLE_RATE, 1, x.key)
+            for x in index.utterances(speaker)
+        ]
+        yield {"speaker": speaker, "headers": headers, "broken": []}
+
+
 def _list_one(roots: list[Root], speaker: str) -> Listing:
+    index = pack_with(roots, speaker)
+    if index is not None:
+        return Listing(speaker, index.digest(speaker), index.count(speaker), 0)
     utterances, passed_over = list_utterances(roots, speaker)
     digest = listing_digest(utterances)
     return Listing(speaker, digest, len(utterances), passed_over)
@@ -142,6 +185,10 @@ def _scan_one(roots: list[Root], speaker: str) -> dict:
     utterances, _ = list_utterances(roots, speaker)
     headers, broken = [], []
     for item in utterances:
+        if item.samples >= 0:  # packed: the index has said it
+            row = [item.path, item.samples, SAMPLE_RATE, 1, item.key]
+            headers.append(row)
+            continue
         try:
             info = audio_info(item.path)
         except (ValueError, OSError) as error:
@@ -157,7 +204,8 @@ def _scan_one(roots: list[Root], speaker: str) -> dict:
     }
 
 
-def _workers(num_workers: int | None) -> int:
+def number_of_workers(num_workers: int | None) -> int:
+    """So many as asked for, or one for each core that this process may use."""
     if num_workers is None and hasattr(os, "sched_getaffinity"):
         num_workers = len(os.sched_getaffinity(0))
     return max(1, num_workers or os.cpu_count() or 1)

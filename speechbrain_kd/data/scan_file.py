@@ -28,12 +28,16 @@ class Header(NamedTuple):
         The file's own rate.
     channels : int
         Number of channels.
+    name : str
+        ``<speaker>/<recording>/<number>`` where the path does not say it, as
+        that of a packed utterance.
     """
 
     path: str
     frames: int
     sample_rate: int
     channels: int
+    name: str = ""
 
     @property
     def duration_s(self) -> float:
@@ -43,6 +47,8 @@ class Header(NamedTuple):
     @property
     def key(self) -> str:
         """``<speaker>/<recording>/<number>``."""
+        if self.name:
+            return self.name
         return "/".join(os.path.splitext(self.path)[0].split(os.sep)[-3:])
 
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from speechbrain_kd.data.layout import (
+    EXPECTED,
     Root,
     declared_test_speakers,
     find_roots,
     list_speakers,
     list_utterances,
-    nothing_found,
     parse_folders,
 )
 from speechbrain_kd.data.lists import (
@@ -102,7 +102,7 @@ def check_speakers(
         Names of all folders taken for speakers.
     """
     if not listings:
-        raise nothing_found(source.folders, speakers)
+        raise _nothing_found(source.folders, speakers)
     passed_over = sum(listing.passed_over for listing in listings)
     if passed_over:
         text = "%d files passed over: their utterance is there once already"
@@ -117,6 +117,19 @@ def check_speakers(
             "VoxCeleb1-E and -H are drawn from the training speakers of "
             "VoxCeleb1: train on VoxCeleb2, or test on veri_test.txt"
         )
+
+
+def _nothing_found(folders: list[Path], speakers: list[str]) -> ValueError:
+    """The error of data folders without a single utterance."""
+    names = ", ".join(str(folder) for folder in folders)
+    inside = sorted(
+        child.name for folder in folders for child in folder.iterdir()
+    )
+    return ValueError(
+        f"data_folder {names}: no audio found; {EXPECTED}. "
+        f"Found there: {', '.join(inside[:10]) or 'nothing'}; taken as "
+        f"speakers: {', '.join(speakers[:10]) or 'none'}"
+    )
 
 
 def check_names(source: Source) -> None:

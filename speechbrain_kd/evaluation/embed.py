@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from speechbrain_kd.data.audio import SAMPLE_RATE, audio_info, load_audio
+from speechbrain_kd.distributed.gather import gather_objects, ranks
 
 EmbedFunction = Callable[[torch.Tensor], torch.Tensor]
 
@@ -27,6 +28,7 @@ def embed_files(
     num_workers: int = 0,
     progressbar: bool = True,
     min_duration_s: float = 0.1,
+    divide: bool = False,
 ) -> tuple[list[str], torch.Tensor]:
     """Embeds audio files, each whole, in batches of equal length.
 
@@ -52,6 +54,9 @@ def embed_files(
         Whether to show one.
     min_duration_s : float
         Shortest duration to embed as it is, in seconds.
+    divide : bool
+        Whether the ranks of a distributed run embed a part each. All of
+        them must then call this with the same files; each gets all rows.
 
     Returns
     -------
@@ -81,25 +86,22 @@ def embed_files(
     """
     _check_arguments(embed_fn, files, batch_size)
     ids = list(files)
-    paths = [Path(files[utterance]) for utterance in ids]
-    order = _by_length(paths, num_workers)
+    rank, world = ranks() if divide else (0, 1)
+    paths = [Path(files[utterance]) for utterance in ids[rank::world]]
     least = max(1, round(min_duration_s * SAMPLE_RATE))
-    wavs = DataLoader(
-        _Waveforms([paths[index] for index in order], least),
-        batch_size=None,
-        num_workers=num_workers,
-    )
-    batches = _equal_length(
-        zip(order, wavs, strict=True), batch_size, max_batch_s * SAMPLE_RATE
-    )
-    rows: list[torch.Tensor] = [torch.empty(0)] * len(ids)
+    rows: list[torch.Tensor] = [torch.empty(0)] * len(paths)
     with (
         torch.no_grad(),
         tqdm(
-            total=len(ids), unit="utt", desc="embed", disable=not progressbar
+            total=len(paths),
+            unit="utt",
+            desc="embed",
+            disable=not progressbar or rank > 0,
         ) as bar,
     ):
-        for indices, batch in batches:
+        for indices, batch in _batches(
+            paths, least, num_workers, batch_size, max_batch_s * SAMPLE_RATE
+        ):
             embeddings = embed_fn(batch.to(device))
             _check_embeddings(embeddings, len(indices))
             for index, row in zip(
@@ -107,7 +109,37 @@ def embed_files(
             ):
                 rows[index] = row
             bar.update(len(indices))
-    return ids, torch.stack(rows)
+    return ids, torch.stack(_of_all_ranks(rows) if world > 1 else rows)
+
+
+def _of_all_ranks(own: list[torch.Tensor]) -> list[torch.Tensor]:
+    """Rows of all ranks, of which each has every world-th."""
+    parts = gather_objects(torch.stack(own).numpy() if own else [])
+    rows: list[torch.Tensor] = [torch.empty(0)] * sum(map(len, parts))
+    for rank, part in enumerate(parts):
+        rows[rank :: len(parts)] = [torch.from_numpy(row) for row in part]
+    return rows
+
+
+def _batches(
+    paths: list[Path],
+    least: int,
+    num_workers: int,
+    batch_size: int,
+    max_samples: float,
+) -> Iterator[tuple[list[int], torch.Tensor]]:
+    """Positions of files, and their waveforms, from the longest on."""
+    if not paths:
+        return
+    order = _by_length(paths, num_workers)
+    wavs = DataLoader(
+        _Waveforms([paths[index] for index in order], least),
+        batch_size=None,
+        num_workers=num_workers,
+    )
+    yield from _equal_length(
+        zip(order, wavs, strict=True), batch_size, max_samples
+    )
 
 
 class _Waveforms(Dataset):

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
+from speechbrain_kd.distributed.gather import gather_rows, ranks, sum_over_ranks
 from speechbrain_kd.losses.term import DistillationTerm
 
 CLASSIFICATION = "classification"
@@ -168,8 +169,18 @@ class DistillationObjective(torch.nn.Module):
             )
         if self.compares("logits"):
             pairs["logits"] = self._shared_logits(student, teacher, labels)
+        everyone = {
+            term.compares: [
+                gather_rows(x.float()) for x in pairs[term.compares]
+            ]
+            for term in self.terms.values()
+            if term.across_utterances
+        }
+        share = self._share_of_known(student, pairs)
         return {
-            name: self._term(term, *pairs[term.compares])
+            name: self._term(term, *everyone[term.compares])
+            if term.across_utterances
+            else self._term(term, *pairs[term.compares]) * share[term.compares]
             for name, term in self.terms.items()
         }
 
@@ -179,6 +190,33 @@ class DistillationObjective(torch.nn.Module):
     ) -> torch.Tensor:
         """A term, or zero where no utterance of the batch has a target."""
         return term(student, teacher) if len(student) else student.sum()
+
+    def _knows_all(self, logits: torch.Tensor) -> bool:
+        """Whether the teacher knows every class of the student."""
+        index = self.student_index
+        return index is None or len(index) == logits.shape[1]
+
+    def _share_of_known(
+        self,
+        student: Mapping[str, torch.Tensor],
+        pairs: Mapping[str, tuple[torch.Tensor, torch.Tensor]],
+    ) -> dict[str, torch.Tensor | float]:
+        """What the mean of this rank counts among those of all ranks.
+
+        More than 1 where more of its utterances have label-level targets
+        than of other ranks'.
+        """
+        world = ranks()[1]
+        share: dict[str, torch.Tensor | float] = dict.fromkeys(pairs, 1.0)
+        if "logits" not in pairs or world == 1:
+            return share
+        if not self._knows_all(student["logits"]):
+            known = torch.tensor(
+                float(len(pairs["logits"][0])), device=student["logits"].device
+            )
+            everyone = sum_over_ranks(known).clamp(min=1)
+            share["logits"] = world * known / everyone
+        return share
 
     def _shared_logits(
         self,
@@ -190,7 +228,7 @@ class DistillationObjective(torch.nn.Module):
         ours, theirs = student["logits"], teacher["logits"]
         if self.student_index is None:
             return ours, theirs
-        if labels is not None:
+        if labels is not None and not self._knows_all(ours):
             known = torch.isin(labels, self.student_index)
             ours, theirs = ours[known], theirs[known]
         return ours[:, self.student_index], theirs[:, self.teacher_index]

@@ -8,13 +8,18 @@ import torch
 class DistillationTerm(torch.nn.Module):
     """A scalar that says how far the student is from the teacher.
 
-    A subclass sets ``compares`` and writes ``distance``. The objective hands
+    A subclass sets ``compares``, and ``across_utterances`` where the term of
+    an utterance depends on others, and writes ``distance``. The objective hands
     it a pair of tensors; ``forward`` checks their shapes, detaches the
     teacher and computes in fp32 whatever the autocast precision is.
     """
 
     #: "embeddings" ([batch, dim]) or "logits" ([batch, classes]).
     compares: ClassVar[str] = "embeddings"
+
+    #: Whether ``distance`` compares utterances with one another. The
+    #: objective then hands it the utterances of all ranks.
+    across_utterances: ClassVar[bool] = False
 
     def distance(
         self, student: torch.Tensor, teacher: torch.Tensor

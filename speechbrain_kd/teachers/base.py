@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import torch
 
+from speechbrain_kd.teachers.fingerprint import fingerprint
+
 
 @dataclass(frozen=True)
 class TeacherOutput:
@@ -96,6 +98,16 @@ class Teacher(torch.nn.Module):
         """Does nothing: a teacher takes no gradient."""
         return self
 
+    def fingerprint(self) -> str:
+        """Identifies what the teacher says, so that it may be stored.
+
+        Returns
+        -------
+        str
+            A SHA-256; see :mod:`speechbrain_kd.teachers.fingerprint`.
+        """
+        return fingerprint(self, self.digests)
+
     def encode(self, wavs: torch.Tensor, lens: torch.Tensor) -> torch.Tensor:
         """Embeds a batch; for subclasses to implement.
 
@@ -128,9 +140,42 @@ class Teacher(torch.nn.Module):
         """
         return None
 
+    def feature_key(self) -> tuple | None:
+        """What a student must agree on for its features to serve here too.
+
+        Returns
+        -------
+        tuple | None
+            As :func:`speechbrain_kd.speed.features.feature_key`; None where
+            the teacher's features are its own.
+        """
+        return None
+
+    def encode_features(
+        self, feats: torch.Tensor, lens: torch.Tensor
+    ) -> torch.Tensor:
+        """Embeds features; for subclasses that have a ``feature_key``.
+
+        Arguments
+        ---------
+        feats : torch.Tensor
+            ``[batch, time, mels]``, normalised, fp32.
+        lens : torch.Tensor
+            Relative lengths ``[batch]``.
+
+        Returns
+        -------
+        torch.Tensor
+            ``[batch, dim]``
+        """
+        raise NotImplementedError(f"{type(self).__name__} takes no features")
+
     @torch.no_grad()
     def forward(
-        self, wavs: torch.Tensor, lens: torch.Tensor | None = None
+        self,
+        wavs: torch.Tensor,
+        lens: torch.Tensor | None = None,
+        feats: torch.Tensor | None = None,
     ) -> TeacherOutput:
         """Embeds and classifies a batch.
 
@@ -140,6 +185,9 @@ class Teacher(torch.nn.Module):
             ``[batch, samples]`` at 16 kHz.
         lens : torch.Tensor | None
             Relative lengths ``[batch]``; None where nothing is padded.
+        feats : torch.Tensor | None
+            Features of these waveforms, of one that has the same
+            ``feature_key``.
 
         Returns
         -------
@@ -148,7 +196,10 @@ class Teacher(torch.nn.Module):
         """
         lens = _checked_lens(wavs, lens)
         with torch.autocast(wavs.device.type, enabled=False):
-            embeddings = self.encode(wavs.float(), lens).float()
+            if feats is None:
+                embeddings = self.encode(wavs.float(), lens).float()
+            else:
+                embeddings = self.encode_features(feats.float(), lens).float()
             logits = self.classify(embeddings)
         if logits is not None:
             logits = logits.float().detach()

@@ -87,14 +87,16 @@ class OnnxTeacher(Teacher):
         super().__init__(source, trained_on=trained_on)
         self.frontend = frontend
         self.n_mels = n_mels
-        self.waveform_scale = waveform_scale
+        self.waveform_scale = float(waveform_scale)
         self.mean_norm = mean_norm and frontend != "waveform"
+        self.dither = float(dither)
         self.compute_features = _features(frontend, n_mels, dither)
         path = Path(source)
         self.digests = digests(path)
         self.session = session(path, num_threads, provider)
         inputs, outputs = self.session.get_inputs(), self.session.get_outputs()
         self.input = choose(inputs, input_name, path, "input")
+        self.input_name = self.input.name
         self.output_name = choose(outputs, output_name, path, "output").name
         check_shape(self.input, None if frontend == "waveform" else n_mels)
         self.freeze()

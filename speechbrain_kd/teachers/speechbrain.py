@@ -14,6 +14,8 @@ from speechbrain.utils.fetching import FetchConfig, fetch
 from speechbrain.utils.parameter_transfer import Pretrainer
 from torch.nn import Module
 
+from speechbrain_kd.speed.features import FastFeatures, feature_key
+from speechbrain_kd.speed.modules import skip_empty_padding
 from speechbrain_kd.teachers.base import Teacher
 from speechbrain_kd.teachers.loading import check_fits, sha256
 from speechbrain_kd.teachers.trust import DEFAULT_ALLOWED, check_text
@@ -85,6 +87,8 @@ class SpeechBrainTeacher(Teacher):
         self.mean_var_norm = hparams["mean_var_norm"]
         self.embedding_model = hparams["embedding_model"]
         self.classifier = hparams.get("classifier")
+        self.features = FastFeatures(self.compute_features, self.mean_var_norm)
+        skip_empty_padding(self.embedding_model)
         _silence_pooling(self)
         self.freeze()
         self._probe()
@@ -92,7 +96,16 @@ class SpeechBrainTeacher(Teacher):
 
     def encode(self, wavs: torch.Tensor, lens: torch.Tensor) -> torch.Tensor:
         """Embeds a batch as ``EncoderClassifier.encode_batch`` does."""
-        feats = self.mean_var_norm(self.compute_features(wavs), lens)
+        return self.encode_features(self.features(wavs, lens), lens)
+
+    def feature_key(self) -> tuple | None:
+        """What a student must agree on to share its features."""
+        return feature_key(self.compute_features, self.mean_var_norm)
+
+    def encode_features(
+        self, feats: torch.Tensor, lens: torch.Tensor
+    ) -> torch.Tensor:
+        """Embeds features ``[batch, time, mels]``."""
         return self.embedding_model(feats, lens).squeeze(1)
 
     def classify(self, embeddings: torch.Tensor) -> torch.Tensor | None:

@@ -26,11 +26,11 @@ def teacher(plain_run, tmp_path_factory) -> Path:
 @pytest.fixture
 def watched(monkeypatch) -> SimpleNamespace:
     """The Brain of the run that a test makes, and its teacher beforehand."""
-    seen = SimpleNamespace(brain=None, teacher=None)
+    seen = SimpleNamespace(brain=None, teacher=None, data=None)
     fit = run.train
 
     def watch(brain, *datasets):
-        seen.brain = brain
+        seen.brain, seen.data = brain, datasets[0]
         if brain.teacher is not None:
             seen.teacher = copy.deepcopy(brain.teacher.state_dict())
         seen.classifier = copy.deepcopy(brain.modules.classifier.state_dict())

@@ -1,0 +1,138 @@
+"""Where to cut the utterances: the same crops in every process and run."""
+
+import hashlib
+import math
+
+import torch
+
+from speechbrain_kd.data.audio import SAMPLE_RATE, load_audio
+
+
+class Crops:
+    """Where to cut each utterance, the same in every process and run.
+
+    A crop is drawn from a generator seeded by (seed, epoch, utterance), so
+    it depends neither on the number of workers nor on what was loaded before,
+    and a resumed epoch shows the crops that it would have shown.
+
+    Arguments
+    ---------
+    sentence_len : float
+        Seconds of a crop.
+    seed : int
+        The run's seed.
+    random : bool
+        If ``False`` every crop is the start of its utterance.
+    views : int
+        How many crops of an utterance there are, shown in turn, one an epoch;
+        0 draws new ones for ever.
+
+    Example
+    -------
+    >>> crops = Crops(2.0, seed=1)
+    >>> crops.set_epoch(3)
+    >>> start, frames = crops.bounds("id1--a--1", 80000)
+    >>> (
+    ...     frames,
+    ...     0 <= start <= 48000,
+    ...     crops.bounds("id1--a--1", 80000)[0] == start,
+    ... )
+    (32000, True, True)
+    """
+
+    def __init__(
+        self,
+        sentence_len: float,
+        seed: int,
+        random: bool = True,
+        views: int = 0,
+    ) -> None:
+        self.seed = seed
+        self.random = random
+        self.views = views
+        # In shared memory: loader workers that live on see the changes.
+        self._epoch = torch.zeros(1, dtype=torch.int64).share_memory_()
+        self._frames = torch.zeros(1, dtype=torch.int64).share_memory_()
+        self.set_sentence_len(sentence_len)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Moves on to the crops of an epoch."""
+        self._epoch.fill_((epoch - 1) % self.views if self.views else epoch)
+
+    @property
+    def number(self) -> int:
+        """Which crop of every utterance is shown at present."""
+        return int(self._epoch)
+
+    @property
+    def frames(self) -> int:
+        """Samples of a crop at present."""
+        return int(self._frames)
+
+    def set_sentence_len(self, sentence_len: float) -> None:
+        """Sets the seconds of a crop."""
+        if not isinstance(sentence_len, (int, float)) or sentence_len <= 0:
+            raise ValueError(
+                f"sentence_len must be positive seconds; got {sentence_len}"
+            )
+        self._frames.fill_(round(sentence_len * SAMPLE_RATE))
+
+    def bounds(
+        self, utterance: str, frames: int, number: int | None = None
+    ) -> tuple[int, int]:
+        """First sample and number of samples of a crop at 16 kHz.
+
+        Arguments
+        ---------
+        utterance : str
+            The id in the manifest.
+        frames : int
+            Samples of the utterance at 16 kHz.
+        number : int | None
+            Which crop; by default the present one.
+
+        Returns
+        -------
+        tuple[int, int]
+            Start and length. The length is that of the utterance where this
+            is shorter than the crop.
+        """
+        length = self.frames
+        if frames <= length or not self.random:
+            return 0, min(frames, length)
+        number = self.number if number is None else number
+        key = f"{self.seed}/{number}/{utterance}"
+        digest = hashlib.blake2b(key.encode(), digest_size=8).digest()
+        share = int.from_bytes(digest, "big") / 2**64
+        return int(share * (frames - length + 1)), length
+
+    def cut(
+        self, utterance: str, wav: str, frames: int, number: int | None = None
+    ) -> torch.Tensor:
+        """Loads a crop of an utterance; a short one is repeated.
+
+        Arguments
+        ---------
+        utterance : str
+            The id in the manifest.
+        wav : str
+            Its file.
+        frames : int
+            Its samples at 16 kHz.
+        number : int | None
+            Which crop; by default the present one.
+
+        Returns
+        -------
+        torch.Tensor
+            Waveform [samples], always ``sentence_len`` long.
+        """
+        start, length = self.bounds(utterance, frames, number)
+        return self.fit(load_audio(wav, start, length))
+
+    def fit(self, sig: torch.Tensor) -> torch.Tensor:
+        """Repeats or cuts a waveform [samples] to the length of a crop."""
+        if len(sig) == self.frames:
+            return sig
+        repeats = math.ceil(self.frames / len(sig))
+        return sig.repeat(repeats)[: self.frames]

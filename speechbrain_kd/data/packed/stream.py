@@ -1,0 +1,241 @@
+"""Tar shards read in sequence, from disks or object stores.
+
+WebDataset opens, reads and unpacks them; here is only which shards, in which
+order, and where to go on.
+"""
+
+import io
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+from torch.utils.data import IterableDataset, get_worker_info
+
+from speechbrain_kd.data.packed.access import TAR
+from speechbrain_kd.data.packed.index import PackIndex, open_index
+from speechbrain_kd.data.packed.shards import import_webdataset, member_key
+from speechbrain_kd.data.packed.turns import shares_given
+
+_BLOCK = 1 << 16
+
+
+class TarStream(IterableDataset):
+    """The utterances of a manifest, as they come from tar shards.
+
+    Whole shards are divided among ranks, then among loader workers. Their
+    order and the shuffling inside depend on (seed, epoch, ranks, workers)
+    alone. Give it to a ``DataLoader``, or iterate over it.
+
+    Arguments
+    ---------
+    urls : Sequence[str]
+        The shards: files, URLs, or ``pipe:`` and a command, as WebDataset
+        takes them. Commands are run: do not take them from strangers.
+    ids : Iterable[str]
+        The utterances wanted, as the manifest names them; others are passed
+        over without being read.
+    seed : int
+        Of the order.
+    shuffle_buffer : int
+        Among so many undecoded utterances the next one is drawn; about 100 kB
+        each, in each worker. 0 keeps the order in the shards.
+    rank : int
+        This process.
+    world_size : int
+        Number of processes.
+    counts : Sequence[int] | None
+        How many of the utterances each shard holds. With it a shard that ends
+        early is an error, and ``skip`` is exact up to the end of the epoch
+        with several workers; ``of_pack`` knows it.
+    """
+
+    def __init__(
+        self,
+        urls: Sequence[str],
+        ids: Iterable[str],
+        seed: int = 0,
+        shuffle_buffer: int = 1000,
+        rank: int = 0,
+        world_size: int = 1,
+        counts: Sequence[int] | None = None,
+    ) -> None:
+        super().__init__()
+        import_webdataset(urls[0] if urls else "no shards")
+        if not 0 <= rank < world_size <= len(urls):
+            raise ValueError(
+                f"expected a rank below the number of ranks, and a shard for "
+                f"each; got rank {rank} of {world_size} and {len(urls)} "
+                "shards: pack into smaller ones with --shard-mb"
+            )
+        if counts is not None and len(counts) != len(urls):
+            raise ValueError(
+                f"counts: expected one for each of the {len(urls)} shards, "
+                f"got {len(counts)}"
+            )
+        self.urls = [str(url) for url in urls]
+        self.counts = counts
+        self.seed, self.shuffle_buffer = seed, shuffle_buffer
+        self.rank, self.world_size = rank, world_size
+        # One block of bytes: workers inherit it without copying it.
+        names = sorted(member_key(utterance).encode() for utterance in ids)
+        self._wanted = np.array(names, "S")
+        # In shared memory: loader workers that live on see the changes.
+        self._state = torch.tensor([0, 0, 1]).share_memory_()
+
+    @classmethod
+    def of_pack(
+        cls,
+        folder: str | Path,
+        ids: Iterable[str],
+        seed: int = 0,
+        shuffle_buffer: int = 1000,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> "TarStream":
+        """The stream of a folder that ``speechbrain-kd pack`` made.
+
+        Arguments
+        ---------
+        folder : str | Path
+            The folder, of format ``tar``.
+        ids : Iterable[str]
+            The utterances wanted. ValueError where one is not there.
+        seed : int
+            Of the order.
+        shuffle_buffer : int
+            As the constructor's, like the rest.
+        rank : int
+            This process.
+        world_size : int
+            Number of processes.
+
+        Returns
+        -------
+        TarStream
+            The stream.
+        """
+        index = open_index(folder)
+        if index is None or index.kind != TAR:
+            raise ValueError(
+                f"{folder}: expected a folder of speechbrain-kd pack --format "
+                "tar"
+            )
+        shards = range(len(index.facts["shards"]))
+        urls = [str(index.shard_path(shard)) for shard in shards]
+        stream = cls(urls, ids, seed, shuffle_buffer, rank, world_size)
+        stream.counts = stream._count(index)
+        found, wanted = sum(stream.counts), len(stream._wanted)
+        if found != wanted:
+            raise ValueError(
+                f"{folder}: expected all {wanted} utterances of the manifest, "
+                f"found {found}: prepare the data again"
+            )
+        return stream
+
+    def set_epoch(self, epoch: int) -> None:
+        """Moves to the beginning of an epoch."""
+        self._state.copy_(torch.tensor([epoch, 0, 1]))
+
+    def skip(self, number: int, batch_size: int = 1) -> None:
+        """Goes on behind the first utterances of this epoch and rank.
+
+        They are not decoded. The rest comes as it would have come without an
+        interruption, in a loader of as many workers.
+
+        Arguments
+        ---------
+        number : int
+            How many utterances the loader has given.
+        batch_size : int
+            The ``DataLoader``'s own; 1 where it has none.
+        """
+        self._state[1:] = torch.tensor([number, batch_size])
+
+    def __iter__(self) -> Iterator[tuple[str, torch.Tensor]]:
+        """Yields utterance ids and waveforms [samples], float32."""
+        epoch, skipped, batch_size = self._state.tolist()
+        worker = get_worker_info()
+        workers = 1 if worker is None else worker.num_workers
+        number = 0 if worker is None else worker.id
+        order = list(range(len(self.urls)))
+        random.Random(f"{self.seed}/{epoch}").shuffle(order)
+        order = order[self.rank :: self.world_size]
+        parts = [order[place::workers] for place in range(workers)]
+        sizes = [self._size(part) for part in parts]
+        taken, turn = shares_given(skipped, sizes, batch_size)
+        # A loader begins with worker 0: it takes the place of whose turn it is.
+        place = (number + turn) % workers
+        reader = f"{self.rank}/{self.world_size}/{place}/{workers}"
+        samples = self._shuffled(parts[place], f"{self.seed}/{epoch}/{reader}")
+        for passed, sample in enumerate(samples):
+            if passed >= taken[place]:
+                yield _decode(sample)
+
+    def _size(self, shards: list[int]) -> int | None:
+        if self.counts is None:
+            return None
+        return sum(int(self.counts[shard]) for shard in shards)
+
+    def _shuffled(self, shards: list[int], seed: str) -> Iterator[dict]:
+        samples = self._samples(shards)
+        if self.shuffle_buffer < 2:
+            return samples
+        webdataset = import_webdataset("stream")
+        shuffle = webdataset.shuffle(
+            self.shuffle_buffer,
+            initial=self.shuffle_buffer,
+            rng=random.Random(seed),
+        )
+        return shuffle(samples)
+
+    def _samples(self, shards: list[int]) -> Iterator[dict]:
+        """What the shards hold of the wanted utterances, undecoded."""
+        tars = import_webdataset("stream").tariterators
+        for shard in shards:
+            url = self.urls[shard]
+            found = 0
+            for sample in tars.tarfile_samples(
+                [{"url": url}], select_files=self._is_wanted
+            ):
+                found += 1
+                yield sample
+            if self.counts is not None and found != self.counts[shard]:
+                raise ValueError(
+                    f"{url}: expected {self.counts[shard]} utterances of the "
+                    f"manifest, got {found}: cut short or another shard"
+                )
+
+    def _is_wanted(self, name: str) -> bool:
+        stem, _, extension = name.partition(".")
+        if extension != "flac" or not len(self._wanted):
+            return False
+        key = stem.encode()
+        place = int(np.searchsorted(self._wanted, key))
+        return place < len(self._wanted) and self._wanted[place] == key
+
+    def _count(self, index: PackIndex) -> list[int]:
+        """How many wanted utterances each shard holds."""
+        counts = np.zeros(len(self.urls), "i8")
+        for first in range(0, len(index.rows), _BLOCK):
+            names = index.names(first, min(first + _BLOCK, len(index.rows)))
+            keys = [name.rpartition(".")[0] for name in names]
+            ids = [member_key(key.replace("/", "--")) for key in keys]
+            there = np.isin(np.array([x.encode() for x in ids]), self._wanted)
+            shards = index.rows["shard"][first : first + _BLOCK][there]
+            counts += np.bincount(shards, minlength=len(counts))
+        return counts.tolist()
+
+
+def _decode(sample: dict) -> tuple[str, torch.Tensor]:
+    key = sample["__key__"].replace("%2E", ".").replace("%25", "%")
+    try:
+        wav, _ = soundfile.read(io.BytesIO(sample["flac"]), dtype="float32")
+    except soundfile.LibsndfileError as error:
+        raise ValueError(
+            f"{sample['__url__']}: {key} is not readable as audio ({error}); "
+            "check the shards with speechbrain-kd pack --verify"
+        ) from error
+    return key, torch.from_numpy(wav)

@@ -1,0 +1,157 @@
+"""The teacher's answers of a run: opened, filled ahead, or by a command.
+
+speechbrain-kd store hparams/student.yaml [OPTIONS] [--processes N]
+"""
+
+import argparse
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from speechbrain.utils.distributed import ddp_barrier
+
+from speechbrain_kd.brain import DistillationBrain
+from speechbrain_kd.data.table import TableDataset
+from speechbrain_kd.data.views import Heard, Views
+from speechbrain_kd.speed.threads import usable_cores
+from speechbrain_kd.teachers.base import Teacher
+from speechbrain_kd.teachers.build import BuildReport, build_views
+from speechbrain_kd.teachers.store import TeacherStore
+
+logger = logging.getLogger(__name__)
+
+
+def open_stores(
+    folder: str, teacher: Teacher, views: Views, lengths: Sequence[float]
+) -> dict[int, TeacherStore]:
+    """Opens the store of each length of crop.
+
+    Arguments
+    ---------
+    folder : str
+        Where all stores lie; runs share it.
+    teacher : Teacher
+        Whose answers they hold.
+    views : Views
+        What the teacher hears; left at the first length.
+    lengths : Sequence[float]
+        Seconds of a crop in each stage of the training.
+
+    Returns
+    -------
+    dict[int, TeacherStore]
+        By samples of a crop.
+    """
+    stores, known = {}, teacher.fingerprint()
+    for length in lengths:
+        views.set_sentence_len(length)
+        stores[views.frames] = TeacherStore(
+            folder,
+            teacher.source,
+            known,
+            teacher.embedding_dim,
+            views.recipe(),
+        )
+    views.set_sentence_len(lengths[0])
+    return stores
+
+
+def fill_stores(
+    brain: DistillationBrain, dataset: TableDataset
+) -> dict[int, BuildReport]:
+    """Asks the teacher for all that the training will show.
+
+    Any number of processes, ranks and runs may do this at once: they divide
+    the work.
+
+    Arguments
+    ---------
+    brain : DistillationBrain
+        With its teacher, views and stores.
+    dataset : TableDataset
+        The training utterances.
+
+    Returns
+    -------
+    dict[int, BuildReport]
+        What it took, by samples of a crop.
+    """
+    views, table = brain.crops, dataset.data
+    reports = {}
+    for frames, store in brain.stores.items():
+        views.set_sentence_len(frames / 16000)
+
+        def heard(position: int, number: int) -> list[Heard]:
+            row = table.row(position)
+            return views.heard(row["id"], row["wav"], int(row["stop"]), number)
+
+        reports[frames] = build_views(
+            store,
+            brain.teacher,
+            table.ids,
+            heard,
+            1 if views.target == "whole" else shown_views(brain),
+            device=brain.device,
+            batch_size=brain.hparams.dataloader_options["batch_size"],
+            num_workers=brain.hparams.dataloader_options["num_workers"],
+            progressbar=not brain.noprogressbar,
+            store_views=views.places,
+        )
+        logger.info(
+            "%s: the teacher was asked for %d views in %.1f s; %d were there",
+            store.path,
+            reports[frames].asked,
+            reports[frames].seconds,
+            reports[frames].kept,
+        )
+    views.set_sentence_len(brain.hparams.sentence_len)
+    ddp_barrier()
+    return reports
+
+
+def shown_views(brain: DistillationBrain) -> int:
+    """Views that the training gets to show: no more than its epochs."""
+    return min(brain.crops.views, brain.hparams.epoch_counter.limit)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Fills the store of an experiment, and trains nothing.
+
+    Arguments
+    ---------
+    arguments : Sequence[str] | None
+        As for ``train_kd.py``, and ``--processes``: so many share the work.
+    """
+    parser = argparse.ArgumentParser(
+        prog="speechbrain-kd store",
+        description="Asks the teacher ahead, and trains nothing.",
+        epilog="All else is as for train_kd.py.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--processes", type=int, default=1)
+    options, rest = parser.parse_known_args(arguments)
+    if options.processes > 1:
+        # Before torch makes its threads.
+        threads = str(max(1, usable_cores() // options.processes))
+        os.environ.setdefault("OMP_NUM_THREADS", threads)
+    from speechbrain_kd.run import ready
+
+    brain, data, _ = ready(rest)
+    if brain.stores is None:
+        sys.exit(
+            "store: error: nothing to store: it takes a teacher, distillation "
+            "and teacher_views of at least 1"
+        )
+    # Prepared above, so the others only read.
+    command = [sys.executable, "-m", "speechbrain_kd.stored", *rest]
+    command += ["--skip_prep=True", "--noprogressbar"]
+    others = [subprocess.Popen(command) for _ in range(1, options.processes)]
+    fill_stores(brain, data)
+    if any([other.wait() for other in others]):
+        sys.exit("store: error: a process failed (see above)")
+
+
+if __name__ == "__main__":
+    main()
