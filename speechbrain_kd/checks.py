@@ -56,6 +56,10 @@ def check_values(file: Path, values: Mapping[str, Any]) -> None:
     for key, value in numbers.items():
         if isinstance(value, str):
             raise ValueError(f"{file}: {key} must be a number; got {value!r}")
+    if not isinstance(values["stream"], bool):
+        raise ValueError(
+            f"{file}: stream must be True or False; got {values['stream']!r}"
+        )
     if values["distillation"] is not None and values["teacher"] is None:
         raise ValueError(
             f"{file}: distillation has terms but teacher is null: name a "

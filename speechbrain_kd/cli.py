@@ -9,7 +9,8 @@ COMMANDS = {
     "demo": ("speechbrain_kd.demo", "the comparison on the embedded corpus"),
     "seeds": ("speechbrain_kd.seeds", "baseline against student over seeds"),
     "pack": ("speechbrain_kd.pack", "a corpus into a few large files"),
-    "bench": ("speechbrain_kd.bench", "what the students cost here"),
+    "bench": ("speechbrain_kd.bench.command", "what all of it costs here"),
+    "store": ("speechbrain_kd.stored", "ask a teacher ahead of the training"),
 }
 
 

@@ -39,6 +39,7 @@ DEFAULTS: dict[str, Any] = {
     "single_utterance": "error",
     "on_broken": "error",
     "skip_prep": False,
+    "stream": False,
     "sample_rate": 16000,
     "sentence_len": 3.0,
     "number_of_epochs": None,

@@ -1,7 +1,10 @@
 """A Brain that can be stopped, resumed and watched."""
 
 import hashlib
+import logging
 import random
+import time
+from pathlib import Path
 
 import numpy
 import speechbrain as sb
@@ -12,9 +15,15 @@ from speechbrain.utils import checkpoints
 from speechbrain_kd.distributed import mean_over_ranks, ranks
 from speechbrain_kd.distributed.brain import RankedBrain
 from speechbrain_kd.progress import RunningMean, interrupt_sets, terms_in_bar
+from speechbrain_kd.speed.timing import TimedLoader, note_epoch
+
+logger = logging.getLogger(__name__)
 
 #: Steps after which losses on a GPU are looked at.
 _LOOK = 50
+
+#: Share of an epoch that waiting for audio may take without being said.
+_LONG_WAIT = 0.15
 
 #: Optimiser steps after which ranks agree on the time for a checkpoint.
 _AGREE = 10
@@ -56,6 +65,7 @@ class SteadyBrain(RankedBrain):
         self.term_sums = {}
         self.evaluated = RunningMean()
         self._nonfinite = None
+        self.timing = {}
         self._terms_before = {}
 
     @property
@@ -73,12 +83,43 @@ class SteadyBrain(RankedBrain):
             raise KeyboardInterrupt
 
     def _fit_train(self, train_set, epoch, enable):
+        if hasattr(self.train_sampler, "go_on"):
+            # Data that are read in sequence: their length follows the epoch.
+            self.train_sampler.set_epoch(epoch)
         self.steps_per_epoch = len(train_set)
         if self.step:
             self._go_on(train_set)
+        timed = TimedLoader(train_set)
         with terms_in_bar(self.term_means):
-            super()._fit_train(train_set, epoch, enable)
+            super()._fit_train(timed, epoch, enable)
         self._look_at_losses()
+        self.timing = {
+            "epoch": epoch,
+            "utterances": timed.rows,
+            "train_s": round(timed.seconds, 4),
+            "wait_s": round(timed.wait_s, 4),
+            "ended": time.time(),
+        }
+        if timed.wait_s > _LONG_WAIT * timed.seconds and epoch > 1:
+            logger.info(
+                "%.0f %% of the epoch went into waiting for audio; a packed "
+                "corpus (speechbrain-kd pack) is read faster, and "
+                "--num_workers reads beside the training",
+                100 * timed.wait_s / timed.seconds,
+            )
+
+    def _fit_valid(self, valid_set, epoch, enable):
+        if valid_set is not None and self.timing:
+            began = time.perf_counter()
+            super()._fit_valid(valid_set, epoch, enable)
+            self.timing["valid_s"] = round(time.perf_counter() - began, 4)
+        else:
+            super()._fit_valid(valid_set, epoch, enable)
+        folder = getattr(self.hparams, "output_folder", None)
+        if folder is not None and Path(folder).is_dir():
+            sb.utils.distributed.main_process_only(note_epoch)(
+                Path(folder) / "timing.jsonl", **self.timing
+            )
 
     def fit_batch(self, batch):
         """As ``Brain.fit_batch``; the loss stays on its device."""

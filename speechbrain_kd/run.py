@@ -8,6 +8,7 @@ from pathlib import Path
 import speechbrain as sb
 import torch
 from speechbrain.augment.preparation import prepare_csv
+from speechbrain.utils.checkpoints import Checkpointer
 from speechbrain.utils.data_utils import get_all_files
 from speechbrain.utils.distributed import ddp_init_group, run_on_main
 from speechbrain.utils.run_opts import RunOptions
@@ -21,13 +22,15 @@ from speechbrain_kd.data.pipeline import (
     make_label_encoder,
 )
 from speechbrain_kd.data.prepare import Corpus, load_corpus, prepare_corpus
+from speechbrain_kd.data.streamed import StreamedCrops, check_stream
 from speechbrain_kd.data.table import TableDataset
 from speechbrain_kd.data.views import Views
-from speechbrain_kd.distributed import ranks
+from speechbrain_kd.distributed import gather_objects, ranks
 from speechbrain_kd.experiment import Experiment, Tagged
 from speechbrain_kd.finish import finish_run
 from speechbrain_kd.process import run_training
 from speechbrain_kd.speed.allocator import keep_freed_memory
+from speechbrain_kd.speed.precision import warn_of_slow_bf16
 from speechbrain_kd.speed.threads import settle
 from speechbrain_kd.stored import fill_stores, open_stores
 from speechbrain_kd.teachers.store_files import StoreFull
@@ -89,6 +92,7 @@ def ready(
     ddp_init_group(run_opts)
     try:
         experiment = Experiment(hparams_file, overrides)
+        check_stream(experiment.values)
         create_folder(experiment)
         make_missing_teacher(experiment)
         corpus = prepare_data(experiment)
@@ -275,10 +279,54 @@ def build(
     for store in (stores or {}).values():
         run_on_main(store.register, args=[train_data.data.ids])
     brain = DistillationBrain(hparams, run_opts, views, corpus.speakers, stores)
+    warn_of_slow_bf16(brain.precision, brain.device_type)
     options = hparams["dataloader_options"]
     wanted = options.get("num_workers", 0)
     options["num_workers"] = settle(wanted, brain.device_type).readers
+    if hparams["stream"]:
+        train_data = streamed(brain, train_data)
     return brain, train_data, valid_data
+
+
+def streamed(
+    brain: DistillationBrain, train_data: TableDataset
+) -> StreamedCrops:
+    """The training data, to be read in sequence.
+
+    Arguments
+    ---------
+    brain : DistillationBrain
+        Its checkpoints will hold how the data are divided.
+    train_data : TableDataset
+        The same data, read by random access.
+
+    Returns
+    -------
+    StreamedCrops
+        This rank's part.
+    """
+    options, (rank, world) = brain.hparams.dataloader_options, ranks()
+    workers = gather_objects(options["num_workers"])
+    if len(set(workers)) > 1:
+        raise ValueError(
+            "stream: True needs the same num_workers on all ranks, and they "
+            f"have {workers}: give --num_workers={min(workers)}"
+        )
+    train_data = StreamedCrops(
+        train_data,
+        brain.hparams.data_folder,
+        options["batch_size"],
+        options["num_workers"],
+        seed=brain.hparams.seed,
+        rank=rank,
+        world_size=world,
+    )
+    if isinstance(brain.checkpointer, Checkpointer):
+        # Optional: the run may have been begun without a stream.
+        brain.checkpointer.add_recoverable(
+            "train_stream", train_data, optional_load=True
+        )
+    return train_data
 
 
 def open_views(hparams: dict) -> tuple[Crops, dict | None]:

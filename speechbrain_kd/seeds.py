@@ -187,16 +187,16 @@ def _table(facts: dict) -> str:
         rows.append(("teacher", f"{facts['teacher_eer_percent']:.2f}", ""))
     for name in ("baseline", "student"):
         each = " · ".join(f"{e:.2f}" for e in facts["eer_percent"][name])
-        rows.append((name, each, _spread(facts[name])))
-    rows.append(("student − baseline", "", _spread(facts["difference"])))
+        rows.append((name, each, spread(facts[name])))
+    rows.append(("student − baseline", "", spread(facts["difference"])))
     if "gap_closed" in facts:
         each = " · ".join(f"{e:.0f} %" for e in facts["gap_closed_percent"])
-        closed = _spread(facts["gap_closed"], digits=0)
+        closed = spread(facts["gap_closed"], digits=0)
         rows.append(("gap closed", each, f"{closed} %"))
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
-def _spread(part: dict, digits: int = 2) -> str:
+def spread(part: dict, digits: int = 2) -> str:
     if part["low"] is None:
         return f"{part['mean']:.{digits}f}"
     return (

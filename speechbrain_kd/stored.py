@@ -9,13 +9,15 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
-from speechbrain.utils.distributed import ddp_barrier
+from speechbrain.utils.distributed import ddp_barrier, main_process_only
 
 from speechbrain_kd.brain import DistillationBrain
 from speechbrain_kd.data.table import TableDataset
 from speechbrain_kd.data.views import Heard, Views
 from speechbrain_kd.speed.threads import usable_cores
+from speechbrain_kd.speed.timing import note_epoch
 from speechbrain_kd.teachers.base import Teacher
 from speechbrain_kd.teachers.build import BuildReport, build_views
 from speechbrain_kd.teachers.store import TeacherStore
@@ -105,6 +107,12 @@ def fill_stores(
             reports[frames].asked,
             reports[frames].seconds,
             reports[frames].kept,
+        )
+        main_process_only(note_epoch)(
+            Path(brain.hparams.output_folder) / "timing.jsonl",
+            views_asked=reports[frames].asked,
+            views_kept=reports[frames].kept,
+            store_s=reports[frames].seconds,
         )
     views.set_sentence_len(brain.hparams.sentence_len)
     ddp_barrier()

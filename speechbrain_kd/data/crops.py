@@ -107,7 +107,11 @@ class Crops:
         return int(share * (frames - length + 1)), length
 
     def cut(
-        self, utterance: str, wav: str, frames: int, number: int | None = None
+        self,
+        utterance: str,
+        wav: str | torch.Tensor,
+        frames: int,
+        number: int | None = None,
     ) -> torch.Tensor:
         """Loads a crop of an utterance; a short one is repeated.
 
@@ -115,8 +119,8 @@ class Crops:
         ---------
         utterance : str
             The id in the manifest.
-        wav : str
-            Its file.
+        wav : str | torch.Tensor
+            Its file, or its waveform [samples].
         frames : int
             Its samples at 16 kHz.
         number : int | None
@@ -128,7 +132,7 @@ class Crops:
             Waveform [samples], always ``sentence_len`` long.
         """
         start, length = self.bounds(utterance, frames, number)
-        return self.fit(load_audio(wav, start, length))
+        return self.fit(load_crop(wav, start, length))
 
     def fit(self, sig: torch.Tensor) -> torch.Tensor:
         """Repeats or cuts a waveform [samples] to the length of a crop."""
@@ -136,3 +140,26 @@ class Crops:
             return sig
         repeats = math.ceil(self.frames / len(sig))
         return sig.repeat(repeats)[: self.frames]
+
+
+def load_crop(wav: str | torch.Tensor, start: int, frames: int) -> torch.Tensor:
+    """A crop of a file, or of a waveform that was decoded before.
+
+    Arguments
+    ---------
+    wav : str | torch.Tensor
+        The file, or the waveform [samples] at 16 kHz.
+    start : int
+        First sample of the crop.
+    frames : int
+        Samples of the crop.
+
+    Returns
+    -------
+    torch.Tensor
+        Shape [samples].
+    """
+    if isinstance(wav, torch.Tensor):
+        # A view would keep the whole in memory, between processes too.
+        return wav[start : start + frames].clone()
+    return load_audio(wav, start, frames)

@@ -121,7 +121,7 @@ class Views(Crops):
     def shown(
         self,
         utterance: str,
-        wav: str,
+        wav: str | torch.Tensor,
         frames: int,
         number: int | None = None,
     ) -> tuple[torch.Tensor, list[Heard]]:
@@ -131,8 +131,8 @@ class Views(Crops):
         ---------
         utterance : str
             The id in the manifest.
-        wav : str
-            Its file.
+        wav : str | torch.Tensor
+            Its file; its waveform will do where ``target`` is not ``whole``.
         frames : int
             Its samples at 16 kHz.
         number : int | None

@@ -37,8 +37,9 @@ class RankedBrain(sb.Brain):
 
         Training data are divided by a ``GlobalBatchSampler``, other data
         without repeating any. An ``IterableDataset`` divides itself: its
-        ``set_epoch(epoch)`` is called, and ``skip(utterances)`` on resume,
-        where it has them. Loaders that are given a sampler are SpeechBrain's.
+        ``set_epoch(epoch)`` is called, and on resume ``go_on(step)``, which
+        returns the steps that count, or ``skip(utterances)``, where it has
+        them. Loaders that are given a sampler are SpeechBrain's.
         """
         if self._may_divide(dataset, loader_kwargs):
             if stage == sb.Stage.TRAIN:
@@ -64,7 +65,11 @@ class RankedBrain(sb.Brain):
         if isinstance(dataset, IterableDataset):
             if hasattr(dataset, "set_epoch"):
                 self.train_sampler = dataset
-            return loader_kwargs
+            return {
+                key: value
+                for key, value in loader_kwargs.items()
+                if key != "shuffle"  # it has an order of its own
+            }
         if not self._may_divide(dataset, loader_kwargs):
             return super()._train_loader_specifics(dataset, loader_kwargs)
         loader_kwargs = dict(loader_kwargs)
@@ -92,6 +97,8 @@ class RankedBrain(sb.Brain):
             if not order.resumed:  # a checkpoint of an earlier version
                 order.resume_at(self.step * order.global_batch)
             self.step = order.steps_before
+        elif hasattr(order, "go_on"):
+            self.step = order.go_on(self.step)
         elif hasattr(order, "skip"):
             order.skip(self.step * (train_set.batch_size or 1))
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from speechbrain.lobes.models.ECAPA_TDNN import ECAPA_TDNN
 
-from speechbrain_kd.speed import allocator, threads
+from speechbrain_kd.speed import allocator, precision, threads
 from speechbrain_kd.speed.modules import skip_empty_padding
 from speechbrain_kd.speed.optimiser import fused
 
@@ -67,6 +67,25 @@ def test_an_optimiser_that_says_how_it_is_computed_is_left_alone():
     said = functools.partial(torch.optim.Adam, lr=0.1, foreach=True)
     assert fused(said) is said
     assert fused(None) is None
+
+
+@pytest.mark.parametrize(
+    "choice, there, said",
+    [
+        (("bf16", "cpu"), False, True),
+        (("bf16", "cpu"), True, False),
+        (("bf16", "cuda"), False, False),
+        (("fp32", "cpu"), False, False),
+    ],
+)
+def test_bf16_that_is_slow_is_said(monkeypatch, caplog, choice, there, said):
+    monkeypatch.setattr(precision, "has_bf16", lambda: there)
+    assert precision.warn_of_slow_bf16(*choice) == said
+    assert ("slower than fp32" in caplog.text) == said
+
+
+def test_the_processor_can_be_asked():
+    assert precision.has_bf16() in (True, False)
 
 
 def test_what_the_yaml_says_of_readers_is_followed():

@@ -7,6 +7,7 @@ order, and where to go on.
 import io
 import random
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 from speechbrain_kd.data.packed.access import TAR
 from speechbrain_kd.data.packed.index import PackIndex, open_index
 from speechbrain_kd.data.packed.shards import import_webdataset, member_key
-from speechbrain_kd.data.packed.turns import shares_given
+from speechbrain_kd.data.packed.turns import divide, even_shares, shares_given
 
 _BLOCK = 1 << 16
 
@@ -79,6 +80,7 @@ class TarStream(IterableDataset):
         self.counts = counts
         self.seed, self.shuffle_buffer = seed, shuffle_buffer
         self.rank, self.world_size = rank, world_size
+        self.even: int | None = None
         # One block of bytes: workers inherit it without copying it.
         names = sorted(member_key(utterance).encode() for utterance in ids)
         self._wanted = np.array(names, "S")
@@ -103,14 +105,8 @@ class TarStream(IterableDataset):
             The folder, of format ``tar``.
         ids : Iterable[str]
             The utterances wanted. ValueError where one is not there.
-        seed : int
-            Of the order.
-        shuffle_buffer : int
-            As the constructor's, like the rest.
-        rank : int
-            This process.
-        world_size : int
-            Number of processes.
+        seed, shuffle_buffer, rank, world_size
+            As the constructor's.
 
         Returns
         -------
@@ -123,8 +119,8 @@ class TarStream(IterableDataset):
                 f"{folder}: expected a folder of speechbrain-kd pack --format "
                 "tar"
             )
-        shards = range(len(index.facts["shards"]))
-        urls = [str(index.shard_path(shard)) for shard in shards]
+        shards = len(index.facts["shards"])
+        urls = [str(index.shard_path(shard)) for shard in range(shards)]
         stream = cls(urls, ids, seed, shuffle_buffer, rank, world_size)
         stream.counts = stream._count(index)
         found, wanted = sum(stream.counts), len(stream._wanted)
@@ -134,6 +130,11 @@ class TarStream(IterableDataset):
                 f"found {found}: prepare the data again"
             )
         return stream
+
+    @property
+    def epoch(self) -> int:
+        """The present epoch."""
+        return int(self._state[0])
 
     def set_epoch(self, epoch: int) -> None:
         """Moves to the beginning of an epoch."""
@@ -158,33 +159,41 @@ class TarStream(IterableDataset):
         """Yields utterance ids and waveforms [samples], float32."""
         epoch, skipped, batch_size = self._state.tolist()
         worker = get_worker_info()
-        workers = 1 if worker is None else worker.num_workers
-        number = 0 if worker is None else worker.id
-        order = list(range(len(self.urls)))
-        random.Random(f"{self.seed}/{epoch}").shuffle(order)
-        order = order[self.rank :: self.world_size]
-        parts = [order[place::workers] for place in range(workers)]
-        sizes = [self._size(part) for part in parts]
-        taken, turn = shares_given(skipped, sizes, batch_size)
+        workers, number = (worker.num_workers, worker.id) if worker else (1, 0)
+        parts = self._parts(workers)[self.rank]
+        shares = self.shares(workers)
+        taken, turn = shares_given(skipped, shares, batch_size)
         # A loader begins with worker 0: it takes the place of whose turn it is.
         place = (number + turn) % workers
         reader = f"{self.rank}/{self.world_size}/{place}/{workers}"
         samples = self._shuffled(parts[place], f"{self.seed}/{epoch}/{reader}")
-        for passed, sample in enumerate(samples):
-            if passed >= taken[place]:
-                yield _decode(sample)
+        yield from map(_decode, islice(samples, taken[place], shares[place]))
 
-    def _size(self, shards: list[int]) -> int | None:
+    def shares(self, workers: int) -> list[int | None]:
+        """Utterances that each loader worker gives in the present epoch.
+
+        With ``even`` set, all ranks give as many full batches of that size.
+        """
         if self.counts is None:
-            return None
-        return sum(int(self.counts[shard]) for shard in shards)
+            return [None] * workers
+        sizes = [
+            [sum(int(self.counts[shard]) for shard in part) for part in rank]
+            for rank in self._parts(workers)
+        ]
+        if self.even is None:
+            return sizes[self.rank]
+        return even_shares(sizes, self.even)[self.rank]
+
+    def _parts(self, workers: int) -> list[list[list[int]]]:
+        """The shards of each worker of each rank in the present epoch."""
+        key = f"{self.seed}/{self.epoch}"
+        return divide(len(self.urls), key, self.world_size, workers)
 
     def _shuffled(self, shards: list[int], seed: str) -> Iterator[dict]:
         samples = self._samples(shards)
         if self.shuffle_buffer < 2:
             return samples
-        webdataset = import_webdataset("stream")
-        shuffle = webdataset.shuffle(
+        shuffle = import_webdataset("stream").shuffle(
             self.shuffle_buffer,
             initial=self.shuffle_buffer,
             rng=random.Random(seed),

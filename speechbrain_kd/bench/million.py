@@ -15,94 +15,23 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-import soundfile
 from speechbrain.dataio.dataset import DynamicItemDataset
 from torch.utils.data import DataLoader
 
+from speechbrain_kd.bench.common import Options, table
+from speechbrain_kd.bench.memory import memory_mb, tree_memory_mb
+from speechbrain_kd.bench.tree import make_tree
 from speechbrain_kd.data.prepare import prepare_corpus
 from speechbrain_kd.data.table import ManifestTable, TableDataset
 
 logger = logging.getLogger(__name__)
 
-_RECORDINGS, _FILES_EACH = 10, 17
 _BATCH = 256
+_KINDS = {"table": "our table", "dicts": "SpeechBrain's dicts"}
 _KEYS = ["id", "wav", "stop", "spk_id"]
-
-
-def make_tree(folder: Path, files: int) -> int:
-    """Makes a corpus of tenths of seconds of noise.
-
-    Arguments
-    ---------
-    folder : Path
-        Where ``wav/<speaker>/<recording>/<number>.wav`` go.
-    files : int
-        How many files.
-
-    Returns
-    -------
-    int
-        How many speakers: one for every 170 files.
-
-    Example
-    -------
-    >>> folder = getfixture("tmp_path")
-    >>> make_tree(folder, 200), len(list(folder.rglob("*.wav")))
-    (2, 200)
-    """
-    noise = 0.1 * np.random.default_rng(1).standard_normal(1600)
-    each = _RECORDINGS * _FILES_EACH
-    for number in range(files):
-        speaker, place = divmod(number, each)
-        recording, utterance = divmod(place, _FILES_EACH)
-        parent = folder / "wav" / f"id{speaker:05d}" / f"recording{recording}"
-        path = parent / f"{utterance + 1:05d}.wav"
-        if utterance == 0:
-            parent.mkdir(parents=True)
-        if place == 0:
-            # One for each speaker: a file has at most 65,000 links.
-            soundfile.write(path, noise, 16000, subtype="PCM_16")
-            first = path
-        else:
-            os.link(first, path)
-    return (files + each - 1) // each
-
-
-def memory_mb(pid: int | str = "self") -> dict[str, float]:
-    """Memory of a process in MB.
-
-    Arguments
-    ---------
-    pid : int | str
-        The process.
-
-    Returns
-    -------
-    dict[str, float]
-        ``rss``: all its pages; ``pss``: its share of them, so that those of
-        several processes add up; ``private``: its own alone.
-    """
-    text = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    lines = [line.split() for line in text.splitlines()[1:]]
-    kb = {line[0].rstrip(":"): int(line[1]) for line in lines}
-    private = kb["Private_Clean"] + kb["Private_Dirty"]
-    values = {"rss": kb["Rss"], "pss": kb["Pss"], "private": private}
-    return {key: round(value / 1024, 1) for key, value in values.items()}
-
-
-def tree_memory_mb(pid: int) -> list[dict[str, float]]:
-    """Memory of a process and of all that it started and that live."""
-    try:
-        found = [memory_mb(pid)]
-        tasks = list(Path(f"/proc/{pid}/task").glob("*/children"))
-        children = " ".join(task.read_text() for task in tasks).split()
-    except (OSError, KeyError, IndexError):
-        # It ended meanwhile.
-        return []
-    return found + [x for child in children for x in tree_memory_mb(child)]
 
 
 def run_step(step: str, folder: Path, *options: str) -> dict:
@@ -114,7 +43,7 @@ def run_step(step: str, folder: Path, *options: str) -> dict:
         What it said, its seconds, and the largest memory in MB of it and all
         its processes together (``pss``) and of one (``rss``).
     """
-    module = "speechbrain_kd.million"
+    module = "speechbrain_kd.bench.million"
     command = [sys.executable, "-m", module, "--folder", str(folder)]
     start = time.perf_counter()
     most = {"pss": 0.0, "rss": 0.0}
@@ -174,8 +103,21 @@ def load(folder: Path, kind: str, workers: int) -> dict:
     return {**result, "items_per_s": round(len(data) / seconds)}
 
 
-def measure(folder: Path, files: int) -> dict:
-    """Makes the tree and runs all steps over it."""
+def measure_tree(folder: Path, files: int) -> dict:
+    """Makes the tree and runs all steps over it.
+
+    Arguments
+    ---------
+    folder : Path
+        Of the tree and the manifests.
+    files : int
+        How many files.
+
+    Returns
+    -------
+    dict
+        What each step said and took.
+    """
     start = time.perf_counter()
     speakers = make_tree(folder / "tree", files)
     seconds = round(time.perf_counter() - start, 2)
@@ -187,7 +129,7 @@ def measure(folder: Path, files: int) -> dict:
     }
     sizes = {x.name: x.stat().st_size for x in (folder / "save").iterdir()}
     result["bytes"] = sizes
-    for kind in ("table", "dicts"):
+    for kind in _KINDS:
         for workers in (0, 2):
             name = f"{kind}_{workers}_workers"
             result[name] = run_step(kind, folder, "--workers", str(workers))
@@ -195,29 +137,84 @@ def measure(folder: Path, files: int) -> dict:
     return result
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Measures, and prints one JSON."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--files", type=int, default=1_000_000)
-    parser.add_argument("--folder", type=Path, required=True, help="is made")
-    parser.add_argument("--keep", action="store_true", help="keep the tree")
-    steps = ("prepare", "table", "dicts")
-    parser.add_argument("--step", choices=steps, help="one step, on its own")
+def measure(options: Options) -> dict:
+    """Makes a tree in ``work``, measures, and removes it.
+
+    Arguments
+    ---------
+    options : Options
+        ``files`` is how many.
+
+    Returns
+    -------
+    dict
+        As ``measure_tree`` gives it.
+    """
+    folder = (options.work / "million").absolute()
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError:
+        raise ValueError(
+            f"{folder} is there already, perhaps of a run that was stopped: "
+            "remove it, or give another --output"
+        ) from None
+    try:
+        return measure_tree(folder, options.files)
+    finally:
+        shutil.rmtree(folder)
+
+
+def report(facts: dict) -> str:
+    """Preparation, then going through the manifest."""
+    prepared = [
+        (name, facts[key]["seconds"], facts[key]["peak_mb"]["pss"])
+        for name, key in (
+            ("first time", "prepare"),
+            ("nothing changed", "prepare_again"),
+        )
+    ]
+    loaded = []
+    for kind, name in _KINDS.items():
+        for workers in (0, 2):
+            found = facts[f"{kind}_{workers}_workers"]
+            row = [name, workers, found["read_s"], found["items_per_s"]]
+            begun, ended = (
+                sum(process["private"] for process in found[moment])
+                for moment in ("start", "end")
+            )
+            loaded.append([*row, begun, ended, ended - begun])
+    header = ["manifest", "workers", "s to read", "utterances a second"]
+    header += ["MB at the start", "MB at the end", "grown by"]
+    return (
+        table(("preparation", "seconds", "MB at most"), prepared)
+        + "\n"
+        + table(header, loaded)
+        + f"\n{facts['files']:,} files of {facts['tree']['speakers']:,} "
+        "speakers, their names in the page cache. MB are the pages that "
+        "processes have for themselves, of all together; those of preparation "
+        "include what they share.\n"
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs one step, and prints one JSON.
+
+    Arguments
+    ---------
+    arguments : Sequence[str] | None
+        By default the command line's.
+    """
+    parser = argparse.ArgumentParser(description="One step, on its own.")
+    parser.add_argument("--folder", type=Path, required=True)
+    steps = ("prepare", *_KINDS)
+    parser.add_argument("--step", choices=steps, required=True)
     parser.add_argument("--workers", type=int, default=0, help="of a loader")
     options = parser.parse_args(arguments)
     folder = options.folder.absolute()
     if options.step == "prepare":
         result = prepare(folder)
-    elif options.step:
-        result = load(folder, options.step, options.workers)
     else:
-        logging.basicConfig(level=logging.INFO, stream=sys.stderr)
-        folder.mkdir(parents=True)
-        try:
-            result = measure(folder, options.files)
-        finally:
-            if not options.keep:
-                shutil.rmtree(folder)
+        result = load(folder, options.step, options.workers)
     sys.stdout.write(json.dumps(result) + "\n")
 
 

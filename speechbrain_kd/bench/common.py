@@ -1,0 +1,128 @@
+"""What the measurements share: options, tables, a fair clock."""
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a measurement is given.
+
+    Arguments
+    ---------
+    data_folder : str
+        A corpus, as ``data_folder`` of a yaml; ``minivox`` is made on first
+        use.
+    work : Path
+        For what the measurements write: packs, runs, stores.
+    device : str
+        ``"cpu"`` or ``"cuda"``.
+    epochs : int
+        Length of the training runs.
+    batch_size : int
+        Of the training runs.
+    students : Path
+        Folder of the students' fragments.
+    student : str
+        The one that the training runs train.
+    teachers : tuple[str, ...]
+        Fragments of the teachers that are measured.
+    files : int
+        Files of the synthetic tree of sections ``million`` and ``scaling``.
+    views : tuple[int, ...]
+        Numbers of views of section ``views``.
+    seeds : tuple[int, ...]
+        Seeds of section ``views``.
+    overrides : tuple[str, ...]
+        Further options of its runs.
+    """
+
+    data_folder: str = "minivox"
+    work: Path = Path("results/bench/work")
+    device: str = "cpu"
+    epochs: int = 4
+    batch_size: int = 64
+    students: Path = Path("hparams/students")
+    student: str = "ecapa_c64"
+    teachers: tuple[str, ...] = ()
+    files: int = 1_000_000
+    views: tuple[int, ...] = (0, 1, 4, 8, 16)
+    seeds: tuple[int, ...] = (1986, 1987, 1988)
+    overrides: tuple[str, ...] = ()
+
+
+def best_seconds(
+    function: Callable[[], object], device: str = "cpu", repeats: int = 5
+) -> float:
+    """The shortest of some calls, after one that does not count.
+
+    Arguments
+    ---------
+    function : Callable[[], object]
+        What to time.
+    device : str
+        Where it computes; a GPU is waited for.
+    repeats : int
+        How many calls count.
+
+    Returns
+    -------
+    float
+        Seconds. What else runs on a machine only adds to a time, so the
+        shortest says most.
+    """
+    seconds = []
+    for _ in range(repeats + 1):
+        began = time.perf_counter()
+        function()
+        if device != "cpu":
+            torch.cuda.synchronize()
+        seconds.append(time.perf_counter() - began)
+    return min(seconds[1:])
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Markdown; the first column to the left, numbers to the right.
+
+    Arguments
+    ---------
+    header : Sequence[str]
+        Names of the columns.
+    rows : Sequence[Sequence[object]]
+        Cells; floats are given three digits that say something.
+
+    Returns
+    -------
+    str
+        Lines, each with its end.
+
+    Example
+    -------
+    >>> print(table(["what", "ms"], [["a", 0.12345], ["b", 12345.0]]), end="")
+    | what | ms |
+    | --- | ---: |
+    | a | 0.123 |
+    | b | 12,345 |
+    """
+    lines = [header, ("---",) + ("---:",) * (len(header) - 1)]
+    lines += [[_cell(value) for value in row] for row in rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _cell(value: object) -> str:
+    """A value as people read it."""
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def middle(values: Sequence[float]) -> float:
+    """The median; nothing where there is none is an error."""
+    return statistics.median(values)

@@ -1,0 +1,145 @@
+"""What a teacher costs: none, with stored views, online."""
+
+from pathlib import Path
+
+from speechbrain_kd.bench.common import Options, table
+from speechbrain_kd.bench.corpus import corpus_of
+from speechbrain_kd.bench.runs import arguments, run, speed, train_run
+from speechbrain_kd.speed.timing import read_epochs
+
+#: Epochs of the schedule that the last column speaks of, and its views.
+_LONG, _VIEWS = 40, 8
+_RANDOM = "random-ecapa-c"
+
+
+def measure(options: Options) -> dict:
+    """Whole runs of one student: no teacher, then each teacher.
+
+    Arguments
+    ---------
+    options : Options
+        ``teachers`` are fragments, or ``random-ecapa-c512``: a teacher of
+        that size with random weights, for its cost.
+
+    Returns
+    -------
+    dict
+        ``baseline`` and, for each of ``teachers``, its runs.
+    """
+    corpus_of(options)  # makes the embedded corpus
+    baseline = speed(train_run(options, "no_teacher", "baseline"))
+    names = options.teachers or (f"{_RANDOM}512",)
+    return {
+        "student": options.student,
+        "batch_size": options.batch_size,
+        "epochs": options.epochs,
+        "baseline": baseline,
+        "teachers": {name: _measure_teacher(options, name) for name in names},
+    }
+
+
+def _measure_teacher(options: Options, name: str) -> dict:
+    """Making the store, training with it, and online."""
+    views = min(_VIEWS, options.epochs)
+    stem = Path(name).stem
+    common = [
+        f"--teacher={teacher_fragment(options, name)}",
+        "--distillation="
+        f"{options.students.parent / 'distillation' / 'embedding.yaml'}",
+        "--evaluate_teacher=False",
+    ]
+    stored = [*common, f"--teacher_views={views}"]
+    folder = options.work / "runs" / f"{stem}_store"
+    given = [*arguments(options, folder, "student"), *stored]
+    made = []
+    for _ in range(2):  # the second time all is there
+        run("speechbrain_kd.stored", *given)
+        made.append(read_epochs(folder / "timing.jsonl")[-1])
+    online = train_run(
+        options, f"{stem}_online", "student", *common, "--teacher_views=0"
+    )
+    with_store = train_run(options, f"{stem}_stored", "student", *stored)
+    return {
+        "views": views,
+        "store": made[0],
+        "store_again": made[1],
+        "stored": speed(with_store),
+        "online": speed(online),
+    }
+
+
+def teacher_fragment(options: Options, name: str) -> Path:
+    """The yaml of a teacher, made where only its cost is asked for.
+
+    Arguments
+    ---------
+    options : Options
+        With the folder for what is made.
+    name : str
+        A fragment, or ``random-ecapa-c512`` and the like.
+
+    Returns
+    -------
+    Path
+        A fragment.
+    """
+    if not name.startswith(_RANDOM):
+        return Path(name)
+    path = options.work / f"{name}.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(
+        "!new:speechbrain_kd.bench.random_teacher.RandomEcapa\n"
+        f"channels: {int(name[len(_RANDOM) :])}\n",
+        encoding="utf-8",
+    )
+    return path
+
+
+def report(facts: dict) -> str:
+    """Markdown: seconds an epoch, ratios, and what a long run would cost."""
+    bare = facts["baseline"]["train_s"]
+    rows = [("no teacher", bare, 1.0, None, None, _LONG * bare)]
+    for name, one in facts["teachers"].items():
+        stem, views = Path(name).stem, one["views"]
+        online, stored = one["online"]["train_s"], one["stored"]["train_s"]
+        one_pass = online - bare
+        making = one["store"]["store_s"]
+        rows.append(
+            (
+                f"{stem}, stored (V={views})",
+                stored,
+                stored / bare,
+                making,
+                making / (views * one_pass),
+                _LONG * stored + _VIEWS * making / views,
+            )
+        )
+        rows.append(
+            (
+                f"{stem}, online",
+                online,
+                online / bare,
+                None,
+                None,
+                _LONG * online,
+            )
+        )
+    header = (
+        f"{facts['student']}, batch {facts['batch_size']}",
+        "s an epoch",
+        "× no teacher",
+        "making the store, s",
+        "in teacher passes, of V",
+        f"{_LONG} epochs with V={_VIEWS}, s",
+    )
+    return table(header, rows) + (
+        "\nThe last column is computed from the others. A teacher's pass is "
+        "what an epoch online takes more than one without a teacher. "
+        "Asked again, the stores took "
+        + ", ".join(
+            f"{one['store_again']['store_s']:.1f} s and asked for "
+            f"{one['store_again']['views_asked']} views"
+            for one in facts["teachers"].values()
+        )
+        + ".\n"
+    )
