@@ -5,19 +5,16 @@ VoxCeleb2's mean length, and foretell a corpus a tenth of VoxCeleb2's size,
 on which the same is then measured.
 """
 
-import os
 import resource
 import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-import soundfile
-
 from speechbrain_kd.bench.common import Options, table
 from speechbrain_kd.bench.distilling import teacher_fragment
 from speechbrain_kd.bench.runs import arguments, run, train_run
+from speechbrain_kd.bench.tree import make_tree
 from speechbrain_kd.data.packed.writer import pack_corpus
 from speechbrain_kd.data.prepare import prepare_corpus
 from speechbrain_kd.speed.timing import read_epochs
@@ -26,7 +23,6 @@ UTTERANCES, HOURS = 1_092_009, 2_300
 """VoxCeleb2 dev: about 2,300 hours of 5,994 speakers."""
 
 _SECONDS = 3600 * HOURS / UTTERANCES
-_RECORDINGS, _FILES_EACH = 10, 18
 _VIEWS, _EPOCHS = 8, 40
 _SMALL = 25  # the small corpus is so many times smaller
 
@@ -57,36 +53,11 @@ def measure(options: Options) -> dict:
     }
 
 
-def make_tree(folder: Path, files: int) -> None:
-    """A corpus in VoxCeleb's layout: noise, as long as VoxCeleb2's speech.
-
-    Arguments
-    ---------
-    folder : Path
-        Where it goes.
-    files : int
-        How many; those of a speaker are hard links to one.
-    """
-    rng = np.random.default_rng(1)
-    for number in range(files):
-        speaker, place = divmod(number, _RECORDINGS * _FILES_EACH)
-        recording, utterance = divmod(place, _FILES_EACH)
-        home = folder / "wav" / f"id{speaker:06d}"
-        path = home / f"rec{recording}" / f"{utterance:05d}.wav"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if place == 0:
-            first = path
-            noise = 0.1 * rng.standard_normal(round(16000 * _SECONDS))
-            soundfile.write(path, noise, 16000, subtype="PCM_16")
-        else:
-            os.link(first, path)
-
-
 def _chain(options: Options, files: int) -> dict:
     """Every step of a distillation on a corpus of so many files."""
     shutil.rmtree(options.work, ignore_errors=True)
     tree, pack = options.work / "tree", options.work / "pack"
-    make_tree(tree, files)
+    make_tree(tree, files, _SECONDS)
     seconds = {}
     began = time.perf_counter()
     prepare_corpus(tree, options.work / "prepared", progressbar=False)

@@ -9,15 +9,17 @@ import soundfile
 _RECORDINGS, _FILES_EACH = 10, 17
 
 
-def make_tree(folder: Path, files: int) -> int:
-    """Makes a corpus of tenths of seconds of noise.
+def make_tree(folder: Path, files: int, duration_s: float = 0.1) -> int:
+    """Makes a corpus of noise.
 
     Arguments
     ---------
     folder : Path
         Where ``wav/<speaker>/<recording>/<number>.wav`` go.
     files : int
-        How many files.
+        How many files; those of a speaker are hard links to one.
+    duration_s : float
+        Length of each.
 
     Returns
     -------
@@ -30,7 +32,8 @@ def make_tree(folder: Path, files: int) -> int:
     >>> make_tree(folder, 200), len(list(folder.rglob("*.wav")))
     (2, 200)
     """
-    noise = 0.1 * np.random.default_rng(1).standard_normal(1600)
+    rng = np.random.default_rng(1)
+    noise = 0.1 * rng.standard_normal(round(16000 * duration_s))
     each = _RECORDINGS * _FILES_EACH
     for number in range(files):
         speaker, place = divmod(number, each)
