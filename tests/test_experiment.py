@@ -6,7 +6,7 @@ import pytest
 import torch
 from speechbrain.lobes.models.ECAPA_TDNN import ECAPA_TDNN
 
-from speechbrain_kd import run
+from speechbrain_kd import inputs
 from speechbrain_kd.experiment import DEFAULTS, Experiment, Tagged
 
 ROOT = Path(__file__).parents[1]
@@ -112,8 +112,8 @@ def test_the_teacher_is_larger_and_has_seen_more_speakers():
         x["embedding_model"].arguments["channels"] for x in (student, teacher)
     ]
     assert channels[0][0] < channels[1][0]
-    assert run.EMBEDDED[student["data_folder"]] == 100
-    assert run.EMBEDDED[teacher["data_folder"]] is None
+    assert inputs.EMBEDDED[student["data_folder"]] == 100
+    assert inputs.EMBEDDED[teacher["data_folder"]] is None
     assert teacher["teacher"] is None and teacher["distillation"] is None
 
 

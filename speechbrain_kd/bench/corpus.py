@@ -9,7 +9,7 @@ from speechbrain_kd.bench.common import Options
 from speechbrain_kd.data.crops import Crops
 from speechbrain_kd.data.prepare import Corpus, prepare_corpus
 from speechbrain_kd.data.table import ManifestTable
-from speechbrain_kd.run import EMBEDDED, MINIVOX_FOLDER
+from speechbrain_kd.inputs import EMBEDDED, MINIVOX_FOLDER
 
 #: Seconds of a crop.
 CROP_S = 2.0
