@@ -13,14 +13,11 @@ from speechbrain_kd.distributed import gather_objects, mean_over_ranks
 from speechbrain_kd.evaluation.metrics import eer
 from speechbrain_kd.evaluation.scoring import cosine_scores
 from speechbrain_kd.evaluation.validation import validation_trials
-from speechbrain_kd.loop import SteadyBrain
 from speechbrain_kd.losses.objective import CLASSIFICATION
-from speechbrain_kd.speed.features import FastFeatures, feature_key
+from speechbrain_kd.speed.features import FastFeatures
 from speechbrain_kd.speed.modules import skip_empty_padding
 from speechbrain_kd.speed.optimiser import fused
-from speechbrain_kd.teachers.ask import ask
-from speechbrain_kd.teachers.labels import align_classes
-from speechbrain_kd.teachers.store_files import StoreFull
+from speechbrain_kd.taught import TaughtBrain
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +45,7 @@ class Predictions:
     teacher: dict[str, torch.Tensor]
 
 
-class DistillationBrain(SteadyBrain):
+class DistillationBrain(TaughtBrain):
     """Trains a speaker encoder, with a teacher or without.
 
     The recipe of SpeechBrain's VoxCeleb speaker training, and beside the
@@ -94,9 +91,7 @@ class DistillationBrain(SteadyBrain):
         super().__init__(modules, opt_class, hparams, run_opts, checkpointer)
         self.crops = crops
         self.stores = stores
-        self.store_full = False
-        self.teacher = None
-        self.features = FastFeatures(
+        self.fast_features = FastFeatures(
             self.modules.compute_features, self.modules.mean_var_norm
         ).to(self.device)
         skip_empty_padding(self.modules.embedding_model)
@@ -109,49 +104,6 @@ class DistillationBrain(SteadyBrain):
                 "distillation is null: the teacher %s is not used",
                 self.hparams.teacher.source,
             )
-
-    def _join_teacher(self, speakers):
-        """Fits objective and teacher to this student, before any training."""
-        objective, teacher = self.hparams.distillation, self.hparams.teacher
-        if teacher is None:
-            raise ValueError(
-                "distillation has terms but teacher is null: name a teacher, "
-                "or set distillation: null to train without one"
-            )
-        self.teacher = teacher.to(self.device)
-        if objective.compares("logits"):
-            self._share_classes(speakers)
-        objective.project(self.embedding_dim(), teacher.embedding_dim)
-        objective.to(self.device)
-        key = feature_key(
-            self.modules.compute_features, self.modules.mean_var_norm
-        )
-        self.shares_features = key is not None and key == teacher.feature_key()
-        if self.checkpointer is not None:
-            self.checkpointer.add_recoverable("distillation", objective)
-
-    def _share_classes(self, speakers):
-        """Aligns the teacher's classes with the student's by speaker name."""
-        teacher = self.teacher
-        if teacher.labels is None:
-            raise ValueError(
-                "a label-level term needs a teacher with a classifier "
-                f"and the names of its classes, and {teacher.source} has "
-                "none: use embedding-level terms alone (--distillation="
-                "hparams/distillation/embedding.yaml)"
-            )
-        if self.hparams.classifier is None:
-            raise ValueError(
-                "a label-level term needs the student's classifier; got "
-                "classifier: null"
-            )
-        theirs, ours = align_classes(teacher.labels, speakers)
-        self.hparams.distillation.align(ours, theirs)
-        logger.info(
-            "Label-level targets for %d of %d training speakers",
-            len(ours),
-            len(speakers),
-        )
 
     @torch.no_grad()
     def _check_classes(self, speakers):
@@ -192,6 +144,16 @@ class DistillationBrain(SteadyBrain):
         """
         return self._embed_features(self.features(wavs, lens), lens)
 
+    def features(self, wavs, lens=None):
+        """Waveforms [batch, samples] to features [batch, time, mels]."""
+        if self.fast_features.is_fast:
+            return self.fast_features(wavs, lens)
+        # By the modules' present names: DDP may have wrapped them.
+        if lens is None:
+            lens = torch.ones(len(wavs), device=wavs.device)
+        feats = self.modules.compute_features(wavs)
+        return self.modules.mean_var_norm(feats, lens)
+
     def _embed_features(self, feats, lens):
         """Features [batch, time, mels] to embeddings [batch, dim]."""
         return self.modules.embedding_model(feats, lens).flatten(1)
@@ -203,10 +165,7 @@ class DistillationBrain(SteadyBrain):
         training = stage == sb.Stage.TRAIN
         if training and self._augments():
             wavs, lens = self.hparams.wav_augment(wavs, lens)
-            if bool((lens == 1).all()):
-                lens_or_none = None
-            else:
-                lens_or_none = lens
+            lens_or_none = None if bool((lens == 1).all()) else lens
         else:
             lens_or_none = None  # crops are all of one length
         feats = self.features(wavs, lens_or_none)
@@ -222,53 +181,6 @@ class DistillationBrain(SteadyBrain):
     def _augments(self):
         """Whether batches are augmented here, not in the dataset's views."""
         return self.hparams.wav_augment is not None and self.stores is None
-
-    @torch.no_grad()
-    def _ask_teacher(self, batch, wavs, lens, feats):
-        """The teacher's embeddings and logits of a batch, stored or asked."""
-        if self.stores is None:
-            shared = feats.detach() if self.shares_features else None
-            output = self.teacher(wavs, lens, shared)
-            embeddings, logits = output.embeddings, output.logits
-        else:
-            embeddings = self._recall(batch)
-            with torch.autocast(self.device_type, enabled=False):
-                logits = self.teacher.classify(embeddings)
-        answer = {"embeddings": embeddings}
-        return answer if logits is None else answer | {"logits": logits}
-
-    def _recall(self, batch):
-        """What the store holds of a batch; the teacher is asked for the rest.
-
-        What it says is stored at once, so it hears each view once.
-        """
-        targets, wavs = batch.target.data, batch.sig.data
-        missing = [row for row, one in enumerate(batch.heard) if one]
-        if missing:
-            heard = [batch.heard[row] for row in missing]
-            asked = ask(
-                self.teacher,
-                [
-                    wavs[row] if one.wav is None else one.wav.to(wavs.device)
-                    for row, one in zip(missing, heard, strict=True)
-                ],
-                self.device,
-            )
-            store = self.stores[self.crops.frames]
-            targets[missing] = store.round(asked).to(targets.device)
-            self._keep(store, heard, asked)
-        return targets
-
-    def _keep(self, store, heard, embeddings):
-        """Stores answers; a full disk ends the storing, not the training."""
-        if self.store_full:
-            return
-        names, views, sums, _ = zip(*heard, strict=True)
-        try:
-            store.write(names, views, sums, embeddings)
-        except StoreFull as error:
-            logger.warning("%s. The training goes on without storing", error)
-            self.store_full = True
 
     def compute_objectives(self, predictions, batch, stage):
         """Sums classification and distillation terms by their weights."""
@@ -287,15 +199,6 @@ class DistillationBrain(SteadyBrain):
             losses |= self._distil(predictions, labels)
         self._track(losses)
         return self._weighted_sum(losses)
-
-    def _distil(self, predictions, labels):
-        """Every distillation term of a batch, not yet weighted."""
-        student = {"embeddings": predictions.embeddings}
-        if predictions.logits is not None:
-            student["logits"] = predictions.logits.squeeze(1)
-        return self.modules.distillation(
-            student, predictions.teacher, labels.squeeze(-1)
-        )
 
     def _weighted_sum(self, losses):
         """The loss to minimise."""

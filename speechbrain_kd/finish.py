@@ -114,7 +114,12 @@ def _notes(hparams, corpus: Corpus, threshold: float | None) -> list[str]:
     if hparams.teacher is not None and hparams.distillation is not None:
         notes.append(
             f"Teacher: {hparams.teacher.source}, trained on "
-            f"{', '.join(hparams.teacher.trained_on) or 'unknown data'}."
+            f"{', '.join(hparams.teacher.trained_on) or 'unknown data'}; asked "
+            + (
+                f"about {hparams.teacher_views} views of each utterance, once."
+                if hparams.teacher_views
+                else "about new crops in every epoch."
+            )
         )
     if threshold is not None:
         notes.append(

@@ -32,7 +32,7 @@ from speechbrain_kd.inputs import (
 )
 from speechbrain_kd.speed.allocator import keep_freed_memory
 from speechbrain_kd.speed.precision import warn_of_slow_bf16
-from speechbrain_kd.speed.threads import settle
+from speechbrain_kd.speed.threads import settle, start_method
 from speechbrain_kd.stored import fill_stores, open_stores
 from speechbrain_kd.teachers.store_files import StoreFull
 
@@ -93,7 +93,13 @@ def ready(
         make_missing_teacher(experiment)
         corpus = prepare_data(experiment)
         brain, train_data, valid_data = build(experiment, corpus, run_opts)
-    except (ValueError, FileNotFoundError, ImportError) as error:
+    except (
+        ValueError,
+        FileNotFoundError,
+        ImportError,
+        PermissionError,
+        StoreFull,
+    ) as error:
         logger.debug("Refused", exc_info=True)
         sys.exit(_message(error))
     except KeyboardInterrupt:
@@ -268,7 +274,7 @@ def loader_options(brain: DistillationBrain) -> dict:
     options = brain.hparams.dataloader_options
     if options["num_workers"]:
         added |= {"persistent_workers": True, "prefetch_factor": 4}
-    return added | options
+    return added | start_method(options["num_workers"]) | options
 
 
 if __name__ == "__main__":

@@ -21,8 +21,12 @@ from speechbrain_kd.speed.timing import note_epoch
 from speechbrain_kd.teachers.base import Teacher
 from speechbrain_kd.teachers.build import BuildReport, build_views
 from speechbrain_kd.teachers.store import TeacherStore
+from speechbrain_kd.teachers.store_files import StoreFull
 
 logger = logging.getLogger(__name__)
+
+#: Options that a process beside this one gets from here.
+_OURS = ("--skip_prep", "--noprogressbar")
 
 
 def open_stores(
@@ -113,6 +117,7 @@ def fill_stores(
             views_asked=reports[frames].asked,
             views_kept=reports[frames].kept,
             store_s=reports[frames].seconds,
+            teacher_s=reports[frames].teacher_s,
         )
     views.set_sentence_len(brain.hparams.sentence_len)
     ddp_barrier()
@@ -153,11 +158,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "and teacher_views of at least 1"
         )
     # Prepared above, so the others only read.
-    command = [sys.executable, "-m", "speechbrain_kd.stored", *rest]
+    command = [sys.executable, "-m", "speechbrain_kd.stored"]
+    command += [one for one in rest if not one.startswith(_OURS)]
     command += ["--skip_prep=True", "--noprogressbar"]
     others = [subprocess.Popen(command) for _ in range(1, options.processes)]
-    fill_stores(brain, data)
-    if any([other.wait() for other in others]):
+    try:
+        fill_stores(brain, data)
+    except StoreFull as error:
+        sys.exit(f"store: error: {error}")
+    except KeyboardInterrupt:
+        logger.warning("Stopped. The same command goes on from here.")
+        sys.exit(130)
+    finally:
+        failed = [other.wait() for other in others]
+    if any(failed):
         sys.exit("store: error: a process failed (see above)")
 
 

@@ -181,7 +181,7 @@ def test_the_teacher_hears_the_augmented_waveforms():
         teacher=teacher, distillation=objective(), wav_augment=augment
     )
     features = []
-    brain.features.register_forward_hook(
+    brain.fast_features.register_forward_hook(
         lambda module, given, output: features.append(given[0].clone())
     )
     batch = make_batch()

@@ -123,7 +123,7 @@ def test_the_report_holds_both_systems_and_how_they_were_made(distilled):
     assert facts["systems"]["teacher"]["params"] < student["params"]
     notes = " ".join(facts["notes"])
     assert "Trained on 6 speakers" in notes and "seed 1986, 1 epochs" in notes
-    assert f"Teacher: {brain.teacher.source}, trained on tiny." in notes
+    assert f"Teacher: {brain.teacher.source}, trained on tiny; asked " in notes
     assert "calibrated on held-out utterances" in notes
 
 

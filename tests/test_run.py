@@ -200,6 +200,7 @@ def test_the_loaders(utterances, drop_last):
         "pin_memory": False,
         "persistent_workers": True,
         "prefetch_factor": 4,
+        "multiprocessing_context": "fork",
     }
     run.train(brain, range(utterances), "valid")
     (args, kwargs) = calls[0]

@@ -7,6 +7,9 @@ from speechbrain_kd.bench.corpus import corpus_of
 from speechbrain_kd.bench.runs import results, speed, train_run
 from speechbrain_kd.seeds import interval, spread
 
+#: Options that a student without a teacher does not take.
+_TAUGHT = ("--distillation", "--teacher")
+
 
 def measure(options: Options) -> dict:
     """Trains a student for each number of views and each seed.
@@ -23,10 +26,10 @@ def measure(options: Options) -> dict:
         ``eer``: in 0–1, by views and seed; ``baseline`` by seed.
     """
     corpus_of(options)
-    common = ["--evaluate_teacher=False"]
+    common = ["--evaluate_teacher=False", *options.overrides]
     if options.teachers:
         common.append(f"--teacher={options.teachers[0]}")
-    common += options.overrides
+    shared = [one for one in options.overrides if not one.startswith(_TAUGHT)]
     found, seconds, baseline = {}, {}, {}
     for seed in options.seeds:
         run = train_run(
@@ -34,7 +37,7 @@ def measure(options: Options) -> dict:
             f"baseline_{seed}",
             "baseline",
             f"--seed={seed}",
-            *options.overrides,
+            *shared,
             keep=True,
         )
         baseline[seed] = results(run)["model"]

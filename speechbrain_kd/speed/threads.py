@@ -1,6 +1,7 @@
 """How many processes read and how many threads compute, set by themselves."""
 
 import logging
+import multiprocessing
 import os
 from typing import NamedTuple
 
@@ -105,3 +106,29 @@ def settle(wanted: int | str, device_type: str) -> Plan:
         made.threads,
     )
     return made
+
+
+def start_method(readers: int) -> dict[str, str]:
+    """How a loader starts its workers: by fork, where there is one.
+
+    The functions of a SpeechBrain pipeline cannot be pickled, which the other
+    ways need; Python's own choice is no longer fork from 3.14 on.
+
+    Arguments
+    ---------
+    readers : int
+        Workers of the loader.
+
+    Returns
+    -------
+    dict[str, str]
+        Options of torch's ``DataLoader``.
+
+    Example
+    -------
+    >>> start_method(0)
+    {}
+    """
+    if readers and "fork" in multiprocessing.get_all_start_methods():
+        return {"multiprocessing_context": "fork"}
+    return {}

@@ -91,6 +91,8 @@ def arguments(
         "--lr=0.01",
         "--noprogressbar",
         "--device=cpu",
+        "--teacher_views=0",
+        f"--store_folder={folder.parent / 'store'}",
         *overrides,
     ]
     # A key that comes twice is refused: the later one is meant.

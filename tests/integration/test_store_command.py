@@ -8,6 +8,8 @@ from small_runs import BOTH, arguments, different, environment, python, weights
 from speechbrain_kd import run, stored
 from speechbrain_kd.speed.timing import read_epochs
 from speechbrain_kd.teachers.speechbrain import SpeechBrainTeacher
+from speechbrain_kd.teachers.store import TeacherStore
+from speechbrain_kd.teachers.store_files import StoreFull
 
 CROP = 12800  # samples of small_runs' crops
 
@@ -108,9 +110,6 @@ def test_nothing_to_store(given, tmp_path):
 def test_a_full_disk_ends_the_storing_not_the_training(
     given, tmp_path, training_only, monkeypatch, caplog
 ):
-    from speechbrain_kd.teachers.store import TeacherStore
-    from speechbrain_kd.teachers.store_files import StoreFull
-
     def full(*_):
         raise StoreFull("the disk is full")
 
@@ -123,3 +122,16 @@ def test_a_full_disk_ends_the_storing_not_the_training(
     with pytest.raises(SystemExit) as caught:
         run.main(given(tmp_path / "ahead", "--store_ahead=True"))
     assert "the disk is full" in caught.value.code
+    with pytest.raises(SystemExit) as caught:
+        stored.main(given(tmp_path / "store_only"))
+    assert "store: error: the disk is full" in caught.value.code
+
+
+def test_ctrl_c_ends_with_its_own_status(given, tmp_path, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(stored, "fill_stores", interrupted)
+    with pytest.raises(SystemExit) as caught:
+        stored.main(given(tmp_path / "run"))
+    assert caught.value.code == 130

@@ -1,0 +1,134 @@
+"""What a Brain does with a teacher: fits it in, asks it, remembers."""
+
+import logging
+
+import torch
+
+from speechbrain_kd.loop import SteadyBrain
+from speechbrain_kd.speed.features import feature_key
+from speechbrain_kd.teachers.ask import ask
+from speechbrain_kd.teachers.labels import align_classes
+from speechbrain_kd.teachers.store_files import StoreFull
+
+logger = logging.getLogger(__name__)
+
+
+class TaughtBrain(SteadyBrain):
+    """A Brain with a teacher beside it, asked online or by stored views.
+
+    The teacher is in ``self.teacher``, never in ``modules``. ``stores`` and
+    ``crops`` are set by the subclass; without stores the teacher is asked in
+    every step, and hears the student's features where it has the same.
+
+    Arguments
+    ---------
+    *args, **kwargs
+        As ``speechbrain.Brain``.
+    """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.crops = None
+        self.stores = None
+        self.store_full = False
+        self.teacher = None
+        self.shares_features = False
+
+    def _join_teacher(self, speakers):
+        """Fits objective and teacher to this student, before any training."""
+        objective, teacher = self.hparams.distillation, self.hparams.teacher
+        if teacher is None:
+            raise ValueError(
+                "distillation has terms but teacher is null: name a teacher, "
+                "or set distillation: null to train without one"
+            )
+        self.teacher = teacher.to(self.device)
+        if objective.compares("logits"):
+            self._share_classes(speakers)
+        objective.project(self.embedding_dim(), teacher.embedding_dim)
+        objective.to(self.device)
+        key = feature_key(
+            self.modules.compute_features, self.modules.mean_var_norm
+        )
+        self.shares_features = key is not None and key == teacher.feature_key()
+        if self.checkpointer is not None:
+            self.checkpointer.add_recoverable("distillation", objective)
+
+    def _share_classes(self, speakers):
+        """Aligns the teacher's classes with the student's by speaker name."""
+        teacher = self.teacher
+        if teacher.labels is None:
+            raise ValueError(
+                "a label-level term needs a teacher with a classifier "
+                f"and the names of its classes, and {teacher.source} has "
+                "none: use embedding-level terms alone (--distillation="
+                "hparams/distillation/embedding.yaml)"
+            )
+        if self.hparams.classifier is None:
+            raise ValueError(
+                "a label-level term needs the student's classifier; got "
+                "classifier: null"
+            )
+        theirs, ours = align_classes(teacher.labels, speakers)
+        self.hparams.distillation.align(ours, theirs)
+        logger.info(
+            "Label-level targets for %d of %d training speakers",
+            len(ours),
+            len(speakers),
+        )
+
+    @torch.no_grad()
+    def _ask_teacher(self, batch, wavs, lens, feats):
+        """The teacher's embeddings and logits of a batch, stored or asked."""
+        if self.stores is None:
+            shared = feats.detach() if self.shares_features else None
+            output = self.teacher(wavs, lens, shared)
+            embeddings, logits = output.embeddings, output.logits
+        else:
+            embeddings = self._recall(batch)
+            with torch.autocast(self.device_type, enabled=False):
+                logits = self.teacher.classify(embeddings)
+        answer = {"embeddings": embeddings}
+        return answer if logits is None else answer | {"logits": logits}
+
+    def _recall(self, batch):
+        """What the store holds of a batch; the teacher is asked for the rest.
+
+        What it says is stored at once, so it hears each view once.
+        """
+        targets, wavs = batch.target.data, batch.sig.data
+        missing = [row for row, one in enumerate(batch.heard) if one]
+        if missing:
+            heard = [batch.heard[row] for row in missing]
+            asked = ask(
+                self.teacher,
+                [
+                    wavs[row] if one.wav is None else one.wav.to(wavs.device)
+                    for row, one in zip(missing, heard, strict=True)
+                ],
+                self.device,
+            )
+            store = self.stores[self.crops.frames]
+            targets[missing] = store.round(asked).to(targets.device)
+            self._keep(store, heard, asked)
+        return targets
+
+    def _keep(self, store, heard, embeddings):
+        """Stores answers; a full disk ends the storing, not the training."""
+        if self.store_full:
+            return
+        names, views, sums, _ = zip(*heard, strict=True)
+        try:
+            store.write(names, views, sums, embeddings)
+        except StoreFull as error:
+            logger.warning("%s. The training goes on without storing", error)
+            self.store_full = True
+
+    def _distil(self, predictions, labels):
+        """Every distillation term of a batch, not yet weighted."""
+        student = {"embeddings": predictions.embeddings}
+        if predictions.logits is not None:
+            student["logits"] = predictions.logits.squeeze(1)
+        return self.modules.distillation(
+            student, predictions.teacher, labels.squeeze(-1)
+        )
