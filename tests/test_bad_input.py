@@ -308,7 +308,7 @@ def test_label_level_without_the_students_classifier(refused, corpus, teacher):
     "options, said",
     [
         (
-            ["--teacher_target=whole"],
+            ["--teacher_target=whole", "--teacher_views=0"],
             ["teacher_target is whole", "give teacher_views of at least 1"],
         ),
         (

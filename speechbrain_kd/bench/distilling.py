@@ -147,7 +147,8 @@ def report(facts: dict) -> str:
     )
     return table(header, rows) + (
         "\nThe last column is computed from the others. A teacher's passes are "
-        "the time inside the teacher while the store was made. Asked again, the stores took "
+        "the time inside the teacher while the store was made. Asked again, "
+        "the stores took "
         + ", ".join(
             f"{one['store_again']['store_s']:.1f} s and asked for "
             f"{one['store_again']['views_asked']} views"
