@@ -54,6 +54,7 @@ def build(corpus_folder, folder, **overrides):
         {
             "data_folder": str(corpus_folder),
             "output_folder": str(folder),
+            "store_folder": str(folder.parent / "store"),
             "number_of_epochs": 1,
             "split_ratio": [50, 50],
         }
