@@ -6,6 +6,7 @@ import logging
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from speechbrain_kd.speed.timing import read_epochs
 logger = logging.getLogger(__name__)
 
 _CROP_S = 2.0
+_ROUNDS = 2
 
 
 def measure(options: Options) -> dict:
@@ -38,26 +40,40 @@ def measure(options: Options) -> dict:
     corpus = corpus_of(options)
     pack = options.work / "pack"
     pack_corpus(corpus.data_folders, pack, progressbar=False)
-    systems = {}
-    for precision in _precisions(options):
-        systems[f"tensors in memory, {precision}"] = _in_memory(
-            options, precision
-        )
-        for name, folder in (("files", None), ("packed", pack)):
-            systems[f"train_kd.py, {name}, {precision}"] = _ours(
-                options, precision, folder or corpus.data_folders
-            )
     if recipes() is None:
         logger.warning("SPEECHBRAIN_RECIPES is not set: no upstream recipe")
-    else:
-        for workers in (4, 0):
-            name = f"SpeechBrain's recipe, {workers} workers, fp32"
-            systems[name] = _upstream(options, corpus, workers)
+    systems: dict[str, dict] = {}
+    # A machine's speed drifts: each has its turn twice, and the better counts.
+    for _ in range(_ROUNDS):
+        for name, measured in _systems(options, corpus, pack):
+            best = systems.get(name, measured)
+            systems[name] = max(best, measured, key=_rate)
     return {
         "student": options.student,
         "batch_size": options.batch_size,
         "systems": systems,
     }
+
+
+def _systems(
+    options: Options, corpus: Corpus, pack: Path
+) -> Iterator[tuple[str, dict]]:
+    """Each system's name and speed, one after the other."""
+    for precision in _precisions(options):
+        name = f"tensors in memory, {precision}"
+        yield name, _in_memory(options, precision)
+        for kind, folders in (("files", corpus.data_folders), ("packed", pack)):
+            name = f"train_kd.py, {kind}, {precision}"
+            yield name, _ours(options, precision, folders)
+    if recipes() is not None:
+        for workers in (4, 0):
+            name = f"SpeechBrain's recipe, {workers} workers, fp32"
+            yield name, _upstream(options, corpus, workers)
+
+
+def _rate(measured: dict) -> float:
+    """Utterances a second."""
+    return measured["utterances_per_s"]
 
 
 def _precisions(options: Options) -> tuple[str, ...]:
