@@ -174,7 +174,8 @@ def _whole(facts: dict) -> str:
     return (
         f"{_VIEWS} stored views and {_EPOCHS} epochs on VoxCeleb2 are "
         f"{hours[0]:.1f} h of the teacher, once, and {hours[1]:.1f} h of the "
-        "student, on this machine. Peak memory of a process: "
+        "student, on this machine. Peak resident memory of a process, with "
+        "the pages of the mapped corpus that it touched: "
         f"{memory[0]:.2f} GB on the small corpus, {memory[1]:.2f} GB on the "
         "large one.\n"
     )
