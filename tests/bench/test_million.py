@@ -45,7 +45,7 @@ def test_memory_of_a_process_is_that_of_its_pages():
     before = memory_mb()
     ballast = b"x" * 50_000_000
     after = memory_mb()
-    assert after["private"] - before["private"] > 0.9 * len(ballast) / 2**20
+    assert after["private"] - before["private"] > 0.5 * len(ballast) / 2**20
     assert after["private"] <= after["pss"] <= after["rss"]
 
 
