@@ -17,6 +17,7 @@ from speechbrain_kd.losses.objective import CLASSIFICATION
 from speechbrain_kd.speed.features import FastFeatures
 from speechbrain_kd.speed.modules import skip_empty_padding
 from speechbrain_kd.speed.optimiser import fused
+from speechbrain_kd.students.encoder import normalised_features
 from speechbrain_kd.taught import TaughtBrain
 
 logger = logging.getLogger(__name__)
@@ -149,10 +150,12 @@ class DistillationBrain(TaughtBrain):
         if self.fast_features.is_fast:
             return self.fast_features(wavs, lens)
         # By the modules' present names: DDP may have wrapped them.
-        if lens is None:
-            lens = torch.ones(len(wavs), device=wavs.device)
-        feats = self.modules.compute_features(wavs)
-        return self.modules.mean_var_norm(feats, lens)
+        return normalised_features(
+            self.modules.compute_features,
+            self.modules.mean_var_norm,
+            wavs,
+            lens,
+        )
 
     def _embed_features(self, feats, lens):
         """Features [batch, time, mels] to embeddings [batch, dim]."""
@@ -163,19 +166,18 @@ class DistillationBrain(TaughtBrain):
         batch = batch.to(self.device, non_blocking=True)
         wavs, lens = batch.sig
         training = stage == sb.Stage.TRAIN
+        padded = None  # crops are all of one length
         if training and self._augments():
             wavs, lens = self.hparams.wav_augment(wavs, lens)
-            lens_or_none = None if bool((lens == 1).all()) else lens
-        else:
-            lens_or_none = None  # crops are all of one length
-        feats = self.features(wavs, lens_or_none)
-        embeddings = self._embed_features(feats, lens_or_none)
+            padded = lens if bool((lens < 1).any()) else None
+        feats = self.features(wavs, padded)
+        embeddings = self._embed_features(feats, padded)
         logits = None
         if self.hparams.classifier is not None:
             logits = self.modules.classifier(embeddings.unsqueeze(1))
         teacher = {}
         if training and self.teacher is not None:
-            teacher = self._ask_teacher(batch, wavs, lens_or_none, feats)
+            teacher = self._ask_teacher(batch, wavs, padded, feats)
         return Predictions(embeddings, logits, lens, teacher)
 
     def _augments(self):

@@ -9,6 +9,8 @@ import torch
 from speechbrain.lobes.features import Fbank
 from speechbrain.processing.features import InputNormalization
 
+from speechbrain_kd.students.encoder import normalised_features
+
 
 class FastFeatures(torch.nn.Module):
     """``mean_var_norm(compute_features(wavs), lens)``, faster.
@@ -69,18 +71,19 @@ class FastFeatures(torch.nn.Module):
         """
         compute_features, mean_var_norm = self._slow
         if self.is_fast and wavs.ndim == 2:
-            with torch.autocast(wavs.device.type, enabled=False):
-                feats = self._log_mel(wavs.float())
-        else:
-            feats = compute_features(wavs)
+            compute_features = self._log_mel
         if lens is None and self.mean_only:
+            feats = compute_features(wavs)
             return feats - feats.mean(dim=1, keepdim=True)
-        if lens is None:
-            lens = torch.ones(len(wavs), device=wavs.device)
-        return mean_var_norm(feats, lens)
+        return normalised_features(compute_features, mean_var_norm, wavs, lens)
 
     def _log_mel(self, wavs: torch.Tensor) -> torch.Tensor:
-        """What ``Fbank`` computes."""
+        """What ``Fbank`` computes, in fp32 as there."""
+        with torch.autocast(wavs.device.type, enabled=False):
+            return self._decibels(wavs.float())
+
+    def _decibels(self, wavs: torch.Tensor) -> torch.Tensor:
+        """Log mel energies, none further below the loudest than the floor."""
         stft, fbanks = self._slow[0].compute_STFT, self._slow[0].compute_fbanks
         spectrum = torch.stft(
             wavs,

@@ -3,6 +3,35 @@
 import torch
 
 
+def normalised_features(
+    compute_features: torch.nn.Module,
+    mean_var_norm: torch.nn.Module,
+    wavs: torch.Tensor,
+    lens: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Features as SpeechBrain's recipes compute them.
+
+    Arguments
+    ---------
+    compute_features : torch.nn.Module
+        Waveforms [batch, samples] to features [batch, time, mels].
+    mean_var_norm : torch.nn.Module
+        SpeechBrain's ``InputNormalization``.
+    wavs : torch.Tensor
+        Shape [batch, samples], 16 kHz.
+    lens : torch.Tensor | None
+        Relative lengths [batch]; ``None`` where nothing is padded.
+
+    Returns
+    -------
+    torch.Tensor
+        Shape [batch, time, mels].
+    """
+    if lens is None:
+        lens = torch.ones(len(wavs), device=wavs.device)
+    return mean_var_norm(compute_features(wavs), lens)
+
+
 class SpeakerEncoder(torch.nn.Module):
     """Features, their normalisation and the encoder, in one module.
 
@@ -58,9 +87,9 @@ class SpeakerEncoder(torch.nn.Module):
         torch.Tensor
             Shape [batch, time, mels].
         """
-        if lens is None:
-            lens = torch.ones(len(wavs), device=wavs.device)
-        return self.mean_var_norm(self.compute_features(wavs), lens)
+        return normalised_features(
+            self.compute_features, self.mean_var_norm, wavs, lens
+        )
 
     def forward(
         self, wavs: torch.Tensor, lens: torch.Tensor | None = None
