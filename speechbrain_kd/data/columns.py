@@ -10,9 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from speechbrain_kd.data.manifest import COLUMNS
+from speechbrain_kd.data.manifest import COLUMNS, DATA_ROOT
 
-_DATA_ROOT = "$data_root/"
 _MOST_SAMPLES = 2**31 - 1
 
 
@@ -153,17 +152,17 @@ class _Gathered:
             if not row[key]:
                 raise ValueError(f"{self._path}, line {line}: no {key}")
         wav = row["wav"]
-        under_root = wav.startswith(_DATA_ROOT)
+        under_root = wav.startswith(DATA_ROOT)
         if wav.startswith("$") and not under_root:
             raise ValueError(
                 f"{self._path}, line {line}: wav: expected a path, or one that "
-                f"starts with {_DATA_ROOT}, got {wav!r}"
+                f"starts with {DATA_ROOT}, got {wav!r}"
             )
         duration, start, stop = self._numbers(row, line)
         speakers = self._speakers
         speaker = speakers.setdefault(row["spk_id"], len(speakers))
         self._ids.add(row["ID"])
-        self._wavs.add(wav[len(_DATA_ROOT) :] if under_root else wav)
+        self._wavs.add(wav[len(DATA_ROOT) :] if under_root else wav)
         self._under_root.append(under_root)
         self._durations.append(duration)
         self._bounds.extend((start, stop))

@@ -14,8 +14,10 @@ from speechbrain_kd.data.scan_file import Header
 COLUMNS = ("ID", "duration", "wav", "start", "stop", "spk_id")
 """Duration in seconds; start and stop in samples at 16 kHz."""
 
+DATA_ROOT = "$data_root/"
+"""Stands before files below the data folder."""
+
 _ENOUGH_FOR_TRIALS = 5
-_DATA_ROOT = "$data_root/"
 
 
 @contextmanager
@@ -50,7 +52,7 @@ def manifest_writer(
         def add(header: Header) -> None:
             wav = header.path
             if data_folder is not None and wav.startswith(prefix):
-                wav = _DATA_ROOT + wav[len(prefix) :].replace(os.sep, "/")
+                wav = DATA_ROOT + wav[len(prefix) :].replace(os.sep, "/")
             key = header.key.split("/")
             duration = f"{header.duration_s:.6f}"
             row = ("--".join(key), duration, wav, 0, header.frames, key[0])
@@ -81,8 +83,8 @@ def read_paths(
     with open(path, newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
             wav = row["wav"]
-            if wav.startswith(_DATA_ROOT):
-                wav = str(Path(data_folder) / wav[len(_DATA_ROOT) :])
+            if wav.startswith(DATA_ROOT):
+                wav = str(Path(data_folder) / wav[len(DATA_ROOT) :])
             found[_key_of(row, wav)] = Path(wav)
     return found
 

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
-from multiprocessing import get_all_start_methods, get_context
+from multiprocessing import get_context
 from typing import NamedTuple
 
 from tqdm import tqdm
@@ -21,6 +21,7 @@ from speechbrain_kd.data.decoders import SAMPLE_RATE
 from speechbrain_kd.data.folders import pack_with
 from speechbrain_kd.data.layout import Root, list_utterances, listing_digest
 from speechbrain_kd.data.scan_file import Header, ScanFile
+from speechbrain_kd.speed.threads import fork_if_any, usable_cores
 
 logger = logging.getLogger(__name__)
 
@@ -206,17 +207,16 @@ def _scan_one(roots: list[Root], speaker: str) -> dict:
 
 def number_of_workers(num_workers: int | None) -> int:
     """So many as asked for, or one for each core that this process may use."""
-    if num_workers is None and hasattr(os, "sched_getaffinity"):
-        num_workers = len(os.sched_getaffinity(0))
+    if num_workers is None:
+        num_workers = usable_cores()
     return max(1, num_workers or os.cpu_count() or 1)
 
 
 def _pool(workers: int, files: int) -> Executor:
     if workers > 1 and files >= _FILES_FOR_PROCESSES:
-        # As SpeechBrain's loaders do on Linux: nothing is imported again,
-        # which takes longer than the headers of 50,000 files.
-        method = "fork" if "fork" in get_all_start_methods() else None
-        return ProcessPoolExecutor(workers, mp_context=get_context(method))
+        # Imports would take longer than the headers of 50,000 files.
+        context = get_context(fork_if_any())
+        return ProcessPoolExecutor(workers, mp_context=context)
     return ThreadPoolExecutor(workers)
 
 

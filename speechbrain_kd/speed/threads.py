@@ -112,7 +112,7 @@ def start_method(readers: int) -> dict[str, str]:
     """How a loader starts its workers: by fork, where there is one.
 
     The functions of a SpeechBrain pipeline cannot be pickled, which the other
-    ways need; Python's own choice is no longer fork from 3.14 on.
+    ways need.
 
     Arguments
     ---------
@@ -129,6 +129,15 @@ def start_method(readers: int) -> dict[str, str]:
     >>> start_method(0)
     {}
     """
-    if readers and "fork" in multiprocessing.get_all_start_methods():
-        return {"multiprocessing_context": "fork"}
-    return {}
+    method = fork_if_any()
+    return {"multiprocessing_context": method} if readers and method else {}
+
+
+def fork_if_any() -> str | None:
+    """The start method ``fork``; ``None``, Python's choice, where it is absent.
+
+    A forked process imports nothing again. Python's own choice is no longer
+    fork from 3.14 on.
+    """
+    there = "fork" in multiprocessing.get_all_start_methods()
+    return "fork" if there else None

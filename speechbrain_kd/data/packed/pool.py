@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from multiprocessing import get_all_start_methods, get_context
+from multiprocessing import get_context
 
 import torch
 from tqdm import tqdm
@@ -13,6 +13,7 @@ from tqdm import tqdm
 from speechbrain_kd.data.packed.plan import Job
 from speechbrain_kd.data.packed.shards import write_shard
 from speechbrain_kd.data.scan import number_of_workers
+from speechbrain_kd.speed.threads import fork_if_any
 
 _ticks = None
 
@@ -51,9 +52,7 @@ def run_jobs(
 
 
 def _parallel(jobs: list[Job], number: int, bar: tqdm) -> Iterator[list[str]]:
-    # As in ``scan``: nothing is imported again.
-    method = "fork" if "fork" in get_all_start_methods() else None
-    context = get_context(method)
+    context = get_context(fork_if_any())
     ticks = context.Value("q", 0)
     pool = ProcessPoolExecutor(number, context, _begin, (ticks, os.getpid()))
     try:
