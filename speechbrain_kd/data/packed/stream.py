@@ -206,9 +206,7 @@ class TarStream(IterableDataset):
         for shard in shards:
             url = self.urls[shard]
             found = 0
-            for sample in tars.tarfile_samples(
-                [{"url": url}], select_files=self._is_wanted
-            ):
+            for sample in tars.group_by_keys(self._files(tars, url)):
                 found += 1
                 yield sample
             if self.counts is not None and found != self.counts[shard]:
@@ -216,6 +214,18 @@ class TarStream(IterableDataset):
                     f"{url}: expected {self.counts[shard]} utterances of the "
                     f"manifest, got {found}: cut short or another shard"
                 )
+
+    def _files(self, tars, url: str) -> Iterator[dict]:
+        """The files of a shard, and an error where its command failed."""
+        for opened in tars.url_opener([{"url": url}]):
+            yield from tars.tar_file_expander(
+                [opened], select_files=self._is_wanted
+            )
+            # WebDataset looks at a command while it reads, and may be faster
+            # than its end: closed after all was read, it is waited for.
+            while opened["stream"].read(_BLOCK):
+                pass
+            opened["stream"].close()
 
     def _is_wanted(self, name: str) -> bool:
         stem, _, extension = name.partition(".")

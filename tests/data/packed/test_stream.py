@@ -123,6 +123,9 @@ def test_commands_as_shards(packs, ids):
     assert order(stream) == order(local)[5:]
     with pytest.raises(OSError, match="exit 1"):
         list(TarStream([f"pipe:cat {shards[0]}; exit 1"], ids))
+    with pytest.raises(OSError, match="exit 1"):  # long after its last byte
+        late = "exec 1>&-; sleep 0.3; exit 1"
+        list(TarStream([f"pipe:cat {shards[0]}; {late}"], ids))
 
 
 def test_a_shard_cut_short(packs, ids, tmp_path):
