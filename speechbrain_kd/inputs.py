@@ -83,6 +83,14 @@ def _is_embedded(experiment: Experiment) -> bool:
     return experiment.values["data_folder"] in tuple(EMBEDDED)
 
 
+def make_embedded() -> Path:
+    """Makes the embedded corpus where it is missing; its folder."""
+    # Imported here, as it asks for espeak-ng.
+    from speechbrain_kd.data.minivox import make_minivox
+
+    return make_minivox(MINIVOX_FOLDER)
+
+
 def prepare_data(experiment: Experiment) -> Corpus:
     """Manifests of the corpus; counts the classes if the yaml does not.
 
@@ -105,9 +113,7 @@ def prepare_data(experiment: Experiment) -> Corpus:
     """
     values = experiment.values
     if _is_embedded(experiment):
-        from speechbrain_kd.data.minivox import make_minivox
-
-        run_on_main(make_minivox, args=[MINIVOX_FOLDER])
+        run_on_main(make_embedded)
         speakers = values["max_speakers"] or EMBEDDED[values["data_folder"]]
         experiment.override(
             data_folder=str(MINIVOX_FOLDER), max_speakers=speakers

@@ -93,28 +93,21 @@ class SteadyBrain(RankedBrain):
         with terms_in_bar(self.term_means):
             super()._fit_train(timed, epoch, enable)
         self._look_at_losses()
-        self.timing = {
-            "epoch": epoch,
-            "utterances": timed.rows,
-            "train_s": round(timed.seconds, 4),
-            "wait_s": round(timed.wait_s, 4),
-            "ended": time.time(),
-        }
-        if timed.wait_s > _LONG_WAIT * timed.seconds and epoch > 1:
+        self.timing = timed.facts(epoch)
+        waited = self.timing["wait_s"] / max(self.timing["train_s"], 1e-9)
+        if waited > _LONG_WAIT and epoch > 1:
             logger.info(
                 "%.0f %% of the epoch went into waiting for audio; a packed "
                 "corpus (speechbrain-kd pack) is read faster, and "
                 "--num_workers reads beside the training",
-                100 * timed.wait_s / timed.seconds,
+                100 * waited,
             )
 
     def _fit_valid(self, valid_set, epoch, enable):
-        if valid_set is not None and self.timing:
-            began = time.perf_counter()
-            super()._fit_valid(valid_set, epoch, enable)
+        began = time.perf_counter()
+        super()._fit_valid(valid_set, epoch, enable)
+        if valid_set is not None:
             self.timing["valid_s"] = round(time.perf_counter() - began, 4)
-        else:
-            super()._fit_valid(valid_set, epoch, enable)
         folder = getattr(self.hparams, "output_folder", None)
         if folder is not None and Path(folder).is_dir():
             sb.utils.distributed.main_process_only(note_epoch)(

@@ -197,6 +197,20 @@ def _table(facts: dict) -> str:
 
 
 def spread(part: dict, digits: int = 2) -> str:
+    """A mean with its interval, where it has one, as people read it.
+
+    Arguments
+    ---------
+    part : dict
+        As ``interval`` gives it.
+    digits : int
+        After the point.
+
+    Returns
+    -------
+    str
+        Such as ``3.83 [2.69, 4.96]``.
+    """
     if part["low"] is None:
         return f"{part['mean']:.{digits}f}"
     return (

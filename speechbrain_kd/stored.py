@@ -14,6 +14,7 @@ from pathlib import Path
 from speechbrain.utils.distributed import ddp_barrier, main_process_only
 
 from speechbrain_kd.brain import DistillationBrain
+from speechbrain_kd.data.decoders import SAMPLE_RATE
 from speechbrain_kd.data.table import TableDataset
 from speechbrain_kd.data.views import Heard, Views
 from speechbrain_kd.speed.threads import usable_cores
@@ -87,7 +88,7 @@ def fill_stores(
     views, table = brain.crops, dataset.data
     reports = {}
     for frames, store in brain.stores.items():
-        views.set_sentence_len(frames / 16000)
+        views.set_sentence_len(frames / SAMPLE_RATE)
 
         def heard(position: int, number: int) -> list[Heard]:
             row = table.row(position)

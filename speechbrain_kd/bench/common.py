@@ -1,12 +1,8 @@
-"""What the measurements share: options, tables, a fair clock."""
+"""What the measurements share: options and tables."""
 
-import statistics
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import torch
 
 
 @dataclass(frozen=True)
@@ -56,36 +52,6 @@ class Options:
     overrides: tuple[str, ...] = ()
 
 
-def best_seconds(
-    function: Callable[[], object], device: str = "cpu", repeats: int = 5
-) -> float:
-    """The shortest of some calls, after one that does not count.
-
-    Arguments
-    ---------
-    function : Callable[[], object]
-        What to time.
-    device : str
-        Where it computes; a GPU is waited for.
-    repeats : int
-        How many calls count.
-
-    Returns
-    -------
-    float
-        Seconds. What else runs on a machine only adds to a time, so the
-        shortest says most.
-    """
-    seconds = []
-    for _ in range(repeats + 1):
-        began = time.perf_counter()
-        function()
-        if device != "cpu":
-            torch.cuda.synchronize()
-        seconds.append(time.perf_counter() - began)
-    return min(seconds[1:])
-
-
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """Markdown; the first column to the left, numbers to the right.
 
@@ -121,8 +87,3 @@ def _cell(value: object) -> str:
     if isinstance(value, float):
         return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
     return f"{value:,}" if isinstance(value, int) else str(value)
-
-
-def middle(values: Sequence[float]) -> float:
-    """The median; nothing where there is none is an error."""
-    return statistics.median(values)

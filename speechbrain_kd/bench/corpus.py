@@ -9,7 +9,7 @@ from speechbrain_kd.bench.common import Options
 from speechbrain_kd.data.crops import Crops
 from speechbrain_kd.data.prepare import Corpus, prepare_corpus
 from speechbrain_kd.data.table import ManifestTable
-from speechbrain_kd.inputs import EMBEDDED, MINIVOX_FOLDER
+from speechbrain_kd.inputs import EMBEDDED, make_embedded
 
 #: Seconds of a crop.
 CROP_S = 2.0
@@ -32,10 +32,8 @@ def corpus_of(options: Options) -> Corpus:
     folder: str | Path = options.data_folder
     speakers = None
     if folder in EMBEDDED:
-        from speechbrain_kd.data.minivox import make_minivox
-
         speakers = EMBEDDED[folder]
-        folder = make_minivox(MINIVOX_FOLDER)
+        folder = make_embedded()
     return prepare_corpus(
         folder,
         options.work / "prepared",

@@ -10,8 +10,9 @@ import json
 import os
 import subprocess
 import sys
+from statistics import median
 
-from speechbrain_kd.bench.common import Options, middle, table
+from speechbrain_kd.bench.common import Options, table
 from speechbrain_kd.speed.threads import usable_cores
 
 WORLDS = (1, 2, 4)
@@ -166,8 +167,8 @@ def compare(notes: dict, alone: dict) -> dict:
     far = [step for step, x in enumerate(apart) if not x <= LIMIT]
     times = {}
     for key, noted in _TIMES.items():
-        times[f"{key}_s"] = middle(notes[noted])
-        times[f"{key}_ratio"] = times[f"{key}_s"] / middle(alone[noted])
+        times[f"{key}_s"] = median(notes[noted])
+        times[f"{key}_ratio"] = times[f"{key}_s"] / median(alone[noted])
     return {
         "steps": len(notes["losses"]),
         "largest_difference": max(apart),

@@ -81,13 +81,20 @@ def arguments(options: Options, folder: Path, yaml: str) -> list[str]:
     ]
 
 
-def run(module: str, *given: str) -> None:
+def run(module: str, *given: str) -> str:
     """Runs a module and says what it said where it fails.
 
-    Raises
-    ------
-    ValueError
-        If it fails.
+    Arguments
+    ---------
+    module : str
+        With a ``main``.
+    *given : str
+        Its arguments.
+
+    Returns
+    -------
+    str
+        What it printed. ValueError, with all that it said, where it fails.
     """
     command = [sys.executable, "-m", module, *given]
     logger.info("%s", " ".join(command))
@@ -95,6 +102,7 @@ def run(module: str, *given: str) -> None:
     if done.returncode:
         said = (done.stdout + done.stderr).strip()[-2000:]
         raise ValueError(f"{' '.join(command)} failed:\n{said}")
+    return done.stdout
 
 
 def speed(folder: Path) -> dict[str, float]:

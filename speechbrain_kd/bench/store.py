@@ -8,10 +8,11 @@ from pathlib import Path
 
 import torch
 
-from speechbrain_kd.bench.common import Options, best_seconds, table
+from speechbrain_kd.bench.common import Options, table
 from speechbrain_kd.bench.corpus import CROP_S
 from speechbrain_kd.bench.features import feature_functions
 from speechbrain_kd.bench.student_step import student_step
+from speechbrain_kd.bench.turns import best_of_each
 from speechbrain_kd.teachers.store import TeacherStore
 
 VIEWS = 100_000
@@ -72,7 +73,7 @@ def step_seconds(options: Options) -> float:
         features(wavs)
         step()
 
-    return best_seconds(whole, options.device, repeats=15)
+    return best_of_each({"whole": whole}, options.device, repeats=15)["whole"]
 
 
 def measure_store(folder: Path, dim: int, views: int) -> dict:

@@ -1,6 +1,7 @@
 """What other costs are compared with: the student, forward and backward."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from hyperpyyaml import load_hyperpyyaml
@@ -11,7 +12,48 @@ from speechbrain_kd.bench.common import Options
 from speechbrain_kd.speed.modules import skip_empty_padding
 
 MELS = 80
-_CLASSES = 200
+CLASSES = 200
+
+
+class Learner(torch.nn.Module):
+    """A student, its classifier and its loss, as a training has them.
+
+    Arguments
+    ---------
+    fragment : Path
+        The student's yaml.
+    """
+
+    def __init__(self, fragment: Path) -> None:
+        super().__init__()
+        text = f"embedding_model: !include:{fragment.resolve()}"
+        self.model = load_hyperpyyaml(text)["embedding_model"]
+        skip_empty_padding(self.model)
+        with torch.no_grad():
+            dim = self.model.eval()(torch.zeros(1, 50, MELS)).shape[-1]
+        self.classifier = Classifier(dim, out_neurons=CLASSES)
+        self.cost = LogSoftmaxWrapper(AdditiveAngularMargin(0.2, 30))
+        self.train()
+
+    def forward(
+        self, feats: torch.Tensor, labels: torch.Tensor
+    ) -> torch.Tensor:
+        """The loss.
+
+        Arguments
+        ---------
+        feats : torch.Tensor
+            Features [batch, time, mels].
+        labels : torch.Tensor
+            Classes [batch, 1].
+
+        Returns
+        -------
+        torch.Tensor
+            A scalar.
+        """
+        embeddings = self.model(feats).flatten(1).unsqueeze(1)
+        return self.cost(self.classifier(embeddings), labels)
 
 
 def student_step(
@@ -34,21 +76,12 @@ def student_step(
     fragment = options.students / f"{options.student}.yaml"
     if not fragment.is_file():
         raise ValueError(f"--student {options.student}: no file {fragment}")
-    text = f"embedding_model: !include:{fragment.resolve()}"
-    model = load_hyperpyyaml(text)["embedding_model"].to(options.device)
-    skip_empty_padding(model)
-    with torch.no_grad():
-        dim = model.eval()(feats[:1]).shape[-1]
-    model.train()
-    classifier = Classifier(dim, out_neurons=_CLASSES).to(options.device)
-    cost = LogSoftmaxWrapper(AdditiveAngularMargin(margin=0.2, scale=30))
-    labels = torch.arange(len(feats), device=options.device)[:, None] % _CLASSES
-    parts = torch.nn.ModuleList([model, classifier])
+    learner = Learner(fragment).to(options.device)
+    labels = torch.arange(len(feats), device=options.device)[:, None] % CLASSES
 
     def step():
-        parts.zero_grad(set_to_none=True)
-        logits = classifier(model(feats).flatten(1).unsqueeze(1))
-        loss = cost(logits, labels)
+        learner.zero_grad(set_to_none=True)
+        loss = learner(feats, labels)
         loss.backward()
         return loss.detach()
 

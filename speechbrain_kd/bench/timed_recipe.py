@@ -5,7 +5,6 @@ python -m speechbrain_kd.bench.timed_recipe NOTES SCRIPT YAML [OPTIONS]
 
 import runpy
 import sys
-import time
 from pathlib import Path
 
 import speechbrain as sb
@@ -26,14 +25,7 @@ def timed(notes: Path) -> None:
     def fit(self, train_set, epoch, enable):
         loader = TimedLoader(train_set)
         fit_train(self, loader, epoch, enable)
-        note_epoch(
-            notes,
-            epoch=epoch,
-            utterances=loader.rows,
-            train_s=loader.seconds,
-            wait_s=loader.wait_s,
-            ended=time.time(),
-        )
+        note_epoch(notes, **loader.facts(epoch))
 
     sb.Brain._fit_train = fit
 

@@ -4,8 +4,6 @@ import csv
 import json
 import logging
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -86,13 +84,7 @@ def _in_memory(options: Options, precision: str) -> dict:
     fragment = options.students / f"{options.student}.yaml"
     module = "speechbrain_kd.bench.memory_loop"
     given = (str(fragment), str(options.batch_size), options.device, precision)
-    done = subprocess.run(
-        [sys.executable, "-m", module, *given],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    return json.loads(done.stdout.splitlines()[-1])
+    return json.loads(run(module, *given).splitlines()[-1])
 
 
 def _ours(options: Options, precision: str, folders) -> dict:

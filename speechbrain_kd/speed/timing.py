@@ -45,6 +45,28 @@ class TimedLoader:
         """Since the first batch was asked for."""
         return time.perf_counter() - self._began
 
+    def facts(self, epoch: int) -> dict[str, float]:
+        """What ``note_epoch`` notes of an epoch's training, at its end.
+
+        Arguments
+        ---------
+        epoch : int
+            Its number.
+
+        Returns
+        -------
+        dict[str, float]
+            ``epoch``, ``utterances``, ``train_s``, ``wait_s`` and ``ended``,
+            in seconds since 1970.
+        """
+        return {
+            "epoch": epoch,
+            "utterances": self.rows,
+            "train_s": round(self.seconds, 4),
+            "wait_s": round(self.wait_s, 4),
+            "ended": time.time(),
+        }
+
 
 def note_epoch(path: str | Path, **facts: float) -> None:
     """Adds a line of JSON to a file.
@@ -71,8 +93,7 @@ def read_epochs(path: str | Path) -> list[dict[str, float]]:
     Returns
     -------
     list[dict[str, float]]
-        ``epoch``, ``utterances`` and ``train_s``, ``wait_s``, ``valid_s`` of
-        one rank.
+        As ``TimedLoader.facts``, of one rank, and what else was noted.
     """
     lines = Path(path).read_text(encoding="utf-8").splitlines()
     return [json.loads(line) for line in lines]

@@ -2,6 +2,7 @@
 
 import torch
 
+from speechbrain_kd import inputs
 from speechbrain_kd.bench import corpus
 from speechbrain_kd.bench.common import Options
 
@@ -28,7 +29,7 @@ def test_crops_are_taken_again_where_there_are_few(tiny_corpus, tmp_path):
 def test_the_embedded_corpus_is_made(tiny_corpus, tmp_path, monkeypatch):
     from speechbrain_kd.data import minivox
 
-    monkeypatch.setattr(corpus, "MINIVOX_FOLDER", tiny_corpus)
+    monkeypatch.setattr(inputs, "MINIVOX_FOLDER", tiny_corpus)
     monkeypatch.setattr(minivox, "make_minivox", lambda folder: folder)
     monkeypatch.setitem(corpus.EMBEDDED, "minivox", 4)
     found = corpus.corpus_of(Options(data_folder="minivox", work=tmp_path))
