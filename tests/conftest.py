@@ -62,6 +62,22 @@ def tiny_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def pack(tiny_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny corpus in tar shards of a few utterances."""
+    pytest.importorskip("webdataset")
+    from speechbrain_kd.data.packed.writer import pack_corpus
+
+    folder = tmp_path_factory.mktemp("packed") / "tar"
+    pack_corpus(
+        *(tiny_corpus, folder, "tar"),
+        shard_mb=0.15,
+        processes=1,
+        progressbar=False,
+    )
+    return folder
+
+
 def _write_speaker(folder: Path, number: int) -> None:
     """Writes the utterances of a speaker, the same in every run."""
     rng = np.random.default_rng(1986 + number)

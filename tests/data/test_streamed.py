@@ -39,19 +39,6 @@ class SomeStore:
 
 
 @pytest.fixture(scope="module")
-def pack(tiny_corpus, tmp_path_factory):
-    """The tiny corpus in tar shards of a few utterances."""
-    folder = tmp_path_factory.mktemp("streamed") / "tar"
-    pack_corpus(
-        *(tiny_corpus, folder, "tar"),
-        shard_mb=0.15,
-        processes=1,
-        progressbar=False,
-    )
-    return folder
-
-
-@pytest.fixture(scope="module")
 def save(pack, tmp_path_factory):
     save = tmp_path_factory.mktemp("save")
     prepare_corpus(pack, save, progressbar=False)

@@ -1,7 +1,9 @@
 """Whole runs of train_kd.py that take seconds."""
 
+import json
 import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -24,6 +26,31 @@ res2net_scale: 4
 attention_channels: 8
 se_channels: 8
 lin_neurons: {dim}
+"""
+
+#: Runs train_kd.py; a rank says in a file how many steps its epochs had, and
+#: one kills itself in mid-epoch where it is told to.
+_WATCHED = """\
+import json, os, signal, sys
+from pathlib import Path
+from speechbrain_kd import run
+from speechbrain_kd.brain import DistillationBrain
+
+at, folder, arguments = json.loads(sys.argv[1])
+end = DistillationBrain.on_fit_batch_end
+steps = {}
+
+def note(brain, *given):
+    end(brain, *given)
+    steps[brain.epoch] = [brain.step, brain.steps_per_epoch]
+    if [brain.epoch, brain.step] == at:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+DistillationBrain.on_fit_batch_end = note
+run.finish_run = lambda *given: None
+run.main(arguments)
+rank = os.environ.get("RANK", "0")
+Path(folder, rank + ".json").write_text(json.dumps(steps))
 """
 
 _AUGMENT = """\
@@ -137,6 +164,42 @@ def environment() -> dict[str, str]:
 def python(*given: str | Path) -> list[str]:
     """A command line of this interpreter."""
     return [sys.executable, *map(str, given)]
+
+
+def on_ranks(ranks: int, *given: str | Path) -> subprocess.CompletedProcess:
+    """A script in so many processes on this machine."""
+    launch = ["-m", "torch.distributed.run", f"--nproc_per_node={ranks}"]
+    alone = ["--rdzv_backend=c10d", "--rdzv_endpoint=localhost:0"]
+    return _done(python(*launch, *alone, *given))
+
+
+def watched_run(
+    given: list[str],
+    folder: Path,
+    kill_at: list[int] | None = None,
+    ranks: int = 1,
+) -> subprocess.CompletedProcess:
+    """A run in processes of its own that notes its steps, or is killed.
+
+    ``<rank>.json`` in the folder says how many steps each epoch had and was
+    to have; ``kill_at`` is an epoch and a step in it.
+    """
+    text = json.dumps([kill_at, str(folder), given])
+    script = _write(folder / "watched.py", _WATCHED)
+    if ranks > 1:
+        return on_ranks(ranks, script, text)
+    return _done(python(script, text))
+
+
+def _done(command: list[str]) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        command,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=150,
+    )
 
 
 def checkpoint(folder: Path) -> Path:

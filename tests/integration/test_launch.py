@@ -1,7 +1,5 @@
 """Other ways to run: two processes, accumulation, bf16, debug."""
 
-import subprocess
-
 import pytest
 import torch
 from small_runs import (
@@ -11,8 +9,7 @@ from small_runs import (
     checkpoint,
     different,
     distil,
-    environment,
-    python,
+    on_ranks,
     train_log,
     weights,
 )
@@ -63,16 +60,7 @@ def test_two_processes(tiny_corpus, teacher, tmp_path, extra):
         *("--evaluate_teacher=False", "--number_of_epochs=3", *extra),
         dim=12,  # with a projector, which DDP wraps too
     )
-    launch = ["-m", "torch.distributed.run", "--nproc_per_node=2"]
-    alone = ["--rdzv_backend=c10d", "--rdzv_endpoint=localhost:0"]
-    done = subprocess.run(
-        python(*launch, *alone, script, *given),
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=150,
-    )
+    done = on_ranks(2, script, *given)
     assert done.returncode == 0, done.stderr[-3000:]
     first, second = (torch.load(folder / f"{rank}.pt") for rank in (0, 1))
     assert not different(first, second)

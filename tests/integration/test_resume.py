@@ -1,9 +1,7 @@
 """A run that was killed or interrupted ends like one that was not."""
 
-import json
 import os
 import signal
-import subprocess
 
 import pytest
 from small_runs import (
@@ -12,34 +10,15 @@ from small_runs import (
     checkpoint,
     different,
     distil,
-    environment,
-    python,
     train,
     train_log,
+    watched_run,
     weights,
     write_augment,
 )
 
 from speechbrain_kd import run
 from speechbrain_kd.brain import DistillationBrain
-
-#: Runs train_kd.py and kills itself as the power does, in mid-epoch.
-_KILLED = """\
-import json, os, signal, sys
-from speechbrain_kd import run
-from speechbrain_kd.brain import DistillationBrain
-
-at, arguments = json.loads(sys.argv[1])
-end = DistillationBrain.on_fit_batch_end
-
-def die(brain, *given):
-    end(brain, *given)
-    if [brain.epoch, brain.step] == at:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-DistillationBrain.on_fit_batch_end = die
-run.main(arguments)
-"""
 
 pytestmark = pytest.mark.usefixtures("training_only")
 
@@ -75,13 +54,7 @@ def test_killed(tiny_corpus, teacher, settings, uninterrupted, tmp_path):
         *settings,
         dim=12,
     )
-    killed = subprocess.run(
-        python("-c", _KILLED, json.dumps([[2, 5], given])),
-        env=environment(),
-        capture_output=True,
-        check=False,
-        timeout=300,
-    )
+    killed = watched_run(given, tmp_path, kill_at=[2, 5])
     assert killed.returncode == -signal.SIGKILL
     state = (checkpoint(folder) / "CKPT.yaml").read_text()
     assert "end-of-epoch: false" in state

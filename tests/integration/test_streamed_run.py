@@ -3,7 +3,6 @@
 import json
 import shutil
 import signal
-import subprocess
 from types import SimpleNamespace
 
 import pytest
@@ -12,43 +11,16 @@ from small_runs import (
     checkpoint,
     different,
     distil,
-    environment,
-    python,
     train,
     train_log,
+    watched_run,
     weights,
     write_augment,
 )
 
 from speechbrain_kd import run
-from speechbrain_kd.data.packed.writer import pack_corpus
 
 pytest.importorskip("webdataset")
-
-#: Runs train_kd.py; a rank says in a file how many steps its epochs had, and
-#: one kills itself in mid-epoch where it is told to.
-_WATCHED = """\
-import json, os, signal, sys
-from pathlib import Path
-from speechbrain_kd import run
-from speechbrain_kd.brain import DistillationBrain
-
-at, folder, arguments = json.loads(sys.argv[1])
-end = DistillationBrain.on_fit_batch_end
-steps = {}
-
-def note(brain, *given):
-    end(brain, *given)
-    steps[brain.epoch] = [brain.step, brain.steps_per_epoch]
-    if [brain.epoch, brain.step] == at:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-DistillationBrain.on_fit_batch_end = note
-run.finish_run = lambda *given: None
-run.main(arguments)
-rank = os.environ.get("RANK", "0")
-Path(folder, rank + ".json").write_text(json.dumps(steps))
-"""
 
 SETTINGS = (
     "--stream=True",
@@ -60,36 +32,14 @@ SETTINGS = (
 )
 
 
-@pytest.fixture(scope="module")
-def pack(tiny_corpus, tmp_path_factory):
-    """The tiny corpus in tar shards of a few utterances."""
-    folder = tmp_path_factory.mktemp("packed") / "tar"
-    pack_corpus(
-        *(tiny_corpus, folder, "tar"),
-        shard_mb=0.15,
-        processes=1,
-        progressbar=False,
-    )
-    return folder
-
-
-def command(given, at=None, folder="."):
-    return python("-c", _WATCHED, json.dumps([at, str(folder), given]))
-
-
 def test_killed_and_resumed(pack, tmp_path, training_only):
     augment = write_augment(tmp_path)
     settings = (*SETTINGS, f"--wav_augment={augment}")
     whole = train(pack, tmp_path / "whole" / "run", *settings)
     assert len(train_log(whole)) == 2
     folder = tmp_path / "killed" / "run"
-    killed = subprocess.run(
-        command(arguments(pack, folder, *settings), at=[2, 5]),
-        env=environment(),
-        capture_output=True,
-        check=False,
-        timeout=150,
-    )
+    given = arguments(pack, folder, *settings)
+    killed = watched_run(given, tmp_path, kill_at=[2, 5])
     assert killed.returncode == -signal.SIGKILL, killed.stderr[-3000:]
     state = (checkpoint(folder) / "CKPT.yaml").read_text()
     assert "end-of-epoch: false" in state
@@ -128,20 +78,8 @@ def test_ranks_that_read_otherwise(monkeypatch):
 
 
 def test_two_ranks(pack, tmp_path):
-    script = tmp_path / "watched.py"
-    script.write_text(_WATCHED)
     given = arguments(pack, tmp_path / "run", *SETTINGS)
-    launch = ["-m", "torch.distributed.run", "--nproc_per_node=2"]
-    alone = ["--rdzv_backend=c10d", "--rdzv_endpoint=localhost:0"]
-    text = json.dumps([None, str(tmp_path), given])
-    done = subprocess.run(
-        python(*launch, *alone, script, text),
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=150,
-    )
+    done = watched_run(given, tmp_path, ranks=2)
     assert done.returncode == 0, done.stderr[-3000:]
     steps = [
         json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1)
