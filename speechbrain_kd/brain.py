@@ -14,7 +14,9 @@ from speechbrain_kd.evaluation.metrics import eer
 from speechbrain_kd.evaluation.scoring import cosine_scores
 from speechbrain_kd.evaluation.validation import validation_trials
 from speechbrain_kd.losses.objective import CLASSIFICATION
+from speechbrain_kd.speed.convolutions import tune_convolutions
 from speechbrain_kd.speed.features import FastFeatures
+from speechbrain_kd.speed.graphs import GraphedEncoder, why_not_graphed
 from speechbrain_kd.speed.modules import skip_empty_padding
 from speechbrain_kd.speed.optimiser import fused
 from speechbrain_kd.students.encoder import normalised_features
@@ -95,6 +97,7 @@ class DistillationBrain(TaughtBrain):
         self.fast_features = FastFeatures(
             self.modules.compute_features, self.modules.mean_var_norm
         ).to(self.device)
+        self.graphed = None
         skip_empty_padding(self.modules.embedding_model)
         if self.hparams.compute_cost is not None and speakers is not None:
             self._check_classes(speakers)
@@ -159,7 +162,21 @@ class DistillationBrain(TaughtBrain):
 
     def _embed_features(self, feats, lens):
         """Features [batch, time, mels] to embeddings [batch, dim]."""
-        return self.modules.embedding_model(feats, lens).flatten(1)
+        encoder = self.graphed or self.modules.embedding_model
+        return encoder(feats, lens).flatten(1)
+
+    def on_fit_start(self):
+        """As ``Brain.on_fit_start``; then the encoder may be graphed."""
+        super().on_fit_start()
+        if self.device_type != "cuda" or not self.hparams.cuda_graphs:
+            return
+        model = self.modules.embedding_model
+        reason = why_not_graphed(model)
+        if reason is None:
+            accumulates = self.grad_accumulation_factor > 1
+            self.graphed = GraphedEncoder(model, accumulates)
+        else:
+            logger.info("No CUDA graphs of embedding_model: %s", reason)
 
     def compute_forward(self, batch, stage):
         """Augments once, then asks student and teacher about the result."""
@@ -215,6 +232,7 @@ class DistillationBrain(TaughtBrain):
     def on_stage_start(self, stage, epoch=None):
         """Starts the sums of a stage; sets the stage's crops."""
         super().on_stage_start(stage, epoch)
+        tune_convolutions(stage == sb.Stage.TRAIN and not self._augments())
         if stage == sb.Stage.TRAIN:
             if self.crops is not None:
                 self.crops.set_epoch(epoch)

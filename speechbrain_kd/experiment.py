@@ -51,6 +51,7 @@ DEFAULTS: dict[str, Any] = {
     "classifier": None,
     "modules": None,
     "epoch_counter": None,
+    "cuda_graphs": True,
     "wav_augment": None,
     "prepare_noise_data": None,
     "prepare_rir_data": None,

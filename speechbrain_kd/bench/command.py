@@ -42,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         By default the command line's.
     """
     options = _parse(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
     keep_freed_memory()
     sections = (
         options.sections.split(",")
@@ -63,6 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         students=options.students,
         student=options.student,
         teachers=tuple(filter(None, options.teachers.split(","))),
+        rounds=options.rounds,
         files=options.files,
         views=_numbers(options.views),
         seeds=_numbers(options.seeds),
@@ -95,6 +97,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--teachers", default="", help="fragments of teachers, by commas"
     )
+    parser.add_argument("--rounds", type=int, default=Options.rounds)
     parser.add_argument("--files", type=int, default=Options.files)
     parser.add_argument("--views", default=_listed(Options.views))
     parser.add_argument("--seeds", default=_listed(Options.seeds))

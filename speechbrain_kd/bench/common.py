@@ -28,6 +28,8 @@ class Options:
         The one that the training runs train.
     teachers : tuple[str, ...]
         Fragments of the teachers that are measured.
+    rounds : int
+        Turns that each system of section ``training`` has.
     files : int
         Files of the synthetic tree of sections ``million`` and ``scaling``.
     views : tuple[int, ...]
@@ -46,6 +48,7 @@ class Options:
     students: Path = Path("hparams/students")
     student: str = "ecapa_c64"
     teachers: tuple[str, ...] = ()
+    rounds: int = 2
     files: int = 1_000_000
     views: tuple[int, ...] = (0, 1, 4, 8, 16)
     seeds: tuple[int, ...] = (1986, 1987, 1988)

@@ -46,13 +46,7 @@ def _measure_teacher(options: Options, name: str) -> dict:
     """Making the store, training with it, and online."""
     views = min(_VIEWS, options.epochs)
     stem = Path(name).stem
-    common = [
-        f"--teacher={teacher_fragment(options, name)}",
-        "--distillation="
-        f"{options.students.parent / 'distillation' / 'embedding.yaml'}",
-        "--evaluate_teacher=False",
-    ]
-    stored = [*common, f"--teacher_views={views}"]
+    stored = with_teacher(options, name, views)
     folder = options.work / "runs" / f"{stem}_store"
     given = [*arguments(options, folder, "student"), *stored]
     made = []
@@ -61,9 +55,8 @@ def _measure_teacher(options: Options, name: str) -> dict:
         made.append(read_epochs(folder / "timing.jsonl")[-1])
     # An epoch online costs what any other does: a few say as much as all.
     few = replace(options, epochs=min(_ONLINE, options.epochs))
-    online = train_run(
-        few, f"{stem}_online", "student", *common, "--teacher_views=0"
-    )
+    asked = with_teacher(options, name, views=0)
+    online = train_run(few, f"{stem}_online", "student", *asked)
     # A machine's speed drifts: without a teacher before and after.
     before = speed(train_run(options, "no_teacher", "baseline"))
     with_store = train_run(options, f"{stem}_stored", "student", *stored)
@@ -76,6 +69,32 @@ def _measure_teacher(options: Options, name: str) -> dict:
         "online": speed(online),
         "no_teacher_s": [before["train_s"], after["train_s"]],
     }
+
+
+def with_teacher(options: Options, name: str, views: int) -> list[str]:
+    """What a run of ``student.yaml`` is given to learn from a teacher.
+
+    Arguments
+    ---------
+    options : Options
+        With the students' folder.
+    name : str
+        As ``teacher_fragment`` takes it.
+    views : int
+        ``teacher_views``.
+
+    Returns
+    -------
+    list[str]
+        Overrides: embedding-level distillation, no test of the teacher.
+    """
+    terms = options.students.parent / "distillation" / "embedding.yaml"
+    return [
+        f"--teacher={teacher_fragment(options, name)}",
+        f"--distillation={terms}",
+        "--evaluate_teacher=False",
+        f"--teacher_views={views}",
+    ]
 
 
 def teacher_fragment(options: Options, name: str) -> Path:

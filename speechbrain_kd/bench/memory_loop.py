@@ -1,7 +1,7 @@
 """A student trained on waveforms that lie in memory: the bound of a loop.
 
-Nothing is read, augmented, logged or saved; model, features, loss and
-optimiser are those of the training. Run as a process of its own:
+Nothing is read, augmented, logged or saved; model, features, loss, optimiser
+and what makes them fast are those of the training. Run as a process of its own:
 
 python -m speechbrain_kd.bench.memory_loop FRAGMENT BATCH DEVICE PRECISION
 """
@@ -16,6 +16,7 @@ from speechbrain_kd.bench.features import feature_functions
 from speechbrain_kd.bench.student_step import CLASSES, Learner
 from speechbrain_kd.bench.turns import best_of_each
 from speechbrain_kd.speed.allocator import keep_freed_memory
+from speechbrain_kd.speed.convolutions import tune_convolutions
 
 _BATCHES = 4
 _ROUNDS = 5
@@ -41,6 +42,7 @@ class MemoryLoop:
     ) -> None:
         torch.manual_seed(0)
         self.learner = Learner(fragment).to(device)
+        tune_convolutions(lasting_shapes=True)
         self.params = list(self.learner.parameters())
         self.features = feature_functions(device)[1]
         self.optimizer = torch.optim.AdamW(self.params, lr=1e-3, fused=True)

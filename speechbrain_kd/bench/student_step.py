@@ -9,6 +9,7 @@ from speechbrain.lobes.models.ECAPA_TDNN import Classifier
 from speechbrain.nnet.losses import AdditiveAngularMargin, LogSoftmaxWrapper
 
 from speechbrain_kd.bench.common import Options
+from speechbrain_kd.speed.graphs import GraphedEncoder
 from speechbrain_kd.speed.modules import skip_empty_padding
 
 MELS = 80
@@ -32,6 +33,7 @@ class Learner(torch.nn.Module):
         with torch.no_grad():
             dim = self.model.eval()(torch.zeros(1, 50, MELS)).shape[-1]
         self.classifier = Classifier(dim, out_neurons=CLASSES)
+        self.encoder = GraphedEncoder(self.model)
         self.cost = LogSoftmaxWrapper(AdditiveAngularMargin(0.2, 30))
         self.train()
 
@@ -52,7 +54,7 @@ class Learner(torch.nn.Module):
         torch.Tensor
             A scalar.
         """
-        embeddings = self.model(feats).flatten(1).unsqueeze(1)
+        embeddings = self.encoder(feats).flatten(1).unsqueeze(1)
         return self.cost(self.classifier(embeddings), labels)
 
 

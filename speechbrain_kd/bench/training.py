@@ -10,6 +10,7 @@ from pathlib import Path
 
 from speechbrain_kd.bench.common import Options, table
 from speechbrain_kd.bench.corpus import corpus_of
+from speechbrain_kd.bench.distilling import with_teacher
 from speechbrain_kd.bench.runs import GpuWatch, recipes, run, speed, train_run
 from speechbrain_kd.data.packed.writer import pack_corpus
 from speechbrain_kd.data.prepare import Corpus
@@ -18,7 +19,8 @@ from speechbrain_kd.speed.timing import read_epochs
 logger = logging.getLogger(__name__)
 
 _CROP_S = 2.0
-_ROUNDS = 2
+_VIEWS = 2
+_TEACHER = "random-ecapa-c512"
 
 
 def measure(options: Options) -> dict:
@@ -41,9 +43,10 @@ def measure(options: Options) -> dict:
     if recipes() is None:
         logger.warning("SPEECHBRAIN_RECIPES is not set: no upstream recipe")
     systems: dict[str, dict] = {}
-    # A machine's speed drifts: each has its turn twice, and the better counts.
-    for _ in range(_ROUNDS):
+    # A machine's speed drifts: each has several turns, and the best counts.
+    for _ in range(options.rounds):
         for name, measured in _systems(options, corpus, pack):
+            logger.info("%s: %.0f utterances/s", name, _rate(measured))
             best = systems.get(name, measured)
             systems[name] = max(best, measured, key=_rate)
     return {
@@ -57,14 +60,18 @@ def _systems(
     options: Options, corpus: Corpus, pack: Path
 ) -> Iterator[tuple[str, dict]]:
     """Each system's name and speed, one after the other."""
+    on_gpu = options.device != "cpu"
     for precision in _precisions(options):
         name = f"tensors in memory, {precision}"
         yield name, _in_memory(options, precision)
         for kind, folders in (("files", corpus.data_folders), ("packed", pack)):
             name = f"train_kd.py, {kind}, {precision}"
             yield name, _ours(options, precision, folders)
+        if on_gpu or options.teachers:
+            name = f"train_kd.py, packed, stored views, {precision}"
+            yield name, _ours(options, precision, pack, taught=True)
     if recipes() is not None:
-        for workers in (4, 0):
+        for workers in (4,) if on_gpu else (4, 0):
             name = f"SpeechBrain's recipe, {workers} workers, fp32"
             yield name, _upstream(options, corpus, workers)
 
@@ -87,17 +94,20 @@ def _in_memory(options: Options, precision: str) -> dict:
     return json.loads(run(module, *given).splitlines()[-1])
 
 
-def _ours(options: Options, precision: str, folders) -> dict:
+def _ours(
+    options: Options, precision: str, folders, taught: bool = False
+) -> dict:
     """A run of train_kd.py."""
     folders = folders if isinstance(folders, list) else [folders]
     options = replace(options, data_folder=",".join(map(str, folders)))
+    given = [f"--precision={precision}"]
+    if taught:
+        teacher = (options.teachers or (_TEACHER,))[0]
+        given += with_teacher(options, teacher, _VIEWS)
+        given.append("--store_ahead=True")
+    yaml = "student" if taught else "baseline"
     with GpuWatch(options.device) as watch:
-        folder = train_run(
-            options,
-            "training",
-            "baseline",
-            f"--precision={precision}",
-        )
+        folder = train_run(options, "training", yaml, *given)
     epochs = read_epochs(folder / "timing.jsonl")
     return speed(folder) | {"gpu_busy": watch.busy_share(epochs[1:])}
 
