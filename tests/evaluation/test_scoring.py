@@ -90,3 +90,26 @@ def test_rows_must_fit(shape):
     trials = TrialList([True], [0], [2], ["a", "b", "c"])
     with pytest.raises(ValueError, match=r"embeddings \[3, dim\]"):
         cosine_scores(torch.ones(shape), trials)
+
+
+@pytest.mark.parametrize("advantage", [0, 1e9])
+def test_one_model_enrols_and_another_verifies(monkeypatch, advantage):
+    monkeypatch.setattr(scoring, "DENSE_ADVANTAGE", advantage)
+    trials = make_trials(300, 30)
+    one, other = torch.randn(2, 30, 8)
+    scores = cosine_scores(one, trials, test_embeddings=3 * other)
+    expected = torch.nn.functional.cosine_similarity(
+        one[trials.enrol], other[trials.test]
+    )
+    np.testing.assert_allclose(scores, expected, atol=1e-6)
+    np.testing.assert_allclose(
+        cosine_scores(one, trials, one), cosine_scores(one, trials), atol=0
+    )
+
+
+def test_models_must_share_a_space():
+    trials = TrialList([True], [0], [1], ["a", "b"])
+    with pytest.raises(ValueError, match="8 dimensions and the test 4"):
+        cosine_scores(torch.ones(2, 8), trials, torch.ones(2, 4))
+    with pytest.raises(ValueError, match=r"embeddings \[2, dim\]"):
+        cosine_scores(torch.ones(2, 8), trials, torch.ones(3, 8))
