@@ -56,6 +56,21 @@ def plot_det(
     if not systems:
         raise ValueError("no system to plot: expected at least one")
     figure, axes = _figure(6.0, 6.0)
+    draw_det(axes, systems)
+    axes.set_title(title, loc="left")
+    _save(figure, path)
+
+
+def draw_det(axes: Axes, systems: Mapping[str, tuple[Scores, Scores]]) -> None:
+    """Draws the DET curves of systems into axes, as `plot_det` does.
+
+    Arguments
+    ---------
+    axes : Axes
+        Matplotlib's axes.
+    systems : Mapping[str, tuple[Scores, Scores]]
+        Target and impostor scores of each system, by name.
+    """
     curves = [det_curve(*scores)[:2] for scores in systems.values()]
     low, high = _det_limits(curves)
     axes.plot(low_high := norm.ppf([low, high]), low_high, color="0.8", lw=1)
@@ -65,7 +80,7 @@ def plot_det(
         axes.plot(
             *_deviates(*curves[number], low, high),
             color=colour,
-            linestyle=DASHES[number % len(DASHES)],
+            linestyle=DASHES[(number + number // len(COLOURS)) % len(DASHES)],
             linewidth=2,
             label=f"{name} (EER {100 * rate:.2f} %)",
         )
@@ -74,9 +89,7 @@ def plot_det(
             point = norm.ppf(rate)
             axes.plot(point, point, "o", color=colour, mec="white", ms=8)
     _rate_axes(axes, low, high)
-    axes.set_title(title, loc="left")
     axes.legend(loc="upper right", framealpha=1, edgecolor="white")
-    _save(figure, path)
 
 
 def plot_histogram(
@@ -111,10 +124,40 @@ def plot_histogram(
     >>> path.read_bytes()[1:4]
     b'PNG'
     """
+    figure, axes = _figure(6.8, 4.2)
+    draw_histogram(axes, target_scores, impostor_scores, threshold, bins)
+    axes.set_title(title, loc="left")
+    _save(figure, path)
+
+
+def draw_histogram(
+    axes: Axes,
+    target_scores: Scores,
+    impostor_scores: Scores,
+    threshold: float,
+    bins: int = 60,
+    columns: int = 3,
+) -> None:
+    """Draws a histogram into axes, as `plot_histogram` does.
+
+    Arguments
+    ---------
+    axes : Axes
+        Matplotlib's axes.
+    target_scores : Scores
+        Scores of the trials of one speaker.
+    impostor_scores : Scores
+        Scores of the trials of two speakers.
+    threshold : float
+        The score from which a trial is accepted.
+    bins : int
+        Bars over the range of the scores.
+    columns : int
+        Columns of the legend; with fewer it needs more room above.
+    """
     target = np.asarray(target_scores, dtype=np.float64).ravel()
     impostor = np.asarray(impostor_scores, dtype=np.float64).ravel()
     edges = np.histogram_bin_edges(np.concatenate([target, impostor]), bins)
-    figure, axes = _figure(6.8, 4.2)
     classes = (("impostor", impostor, "#D55E00"), ("target", target, "#0072B2"))
     for name, scores, colour in classes:
         # In shares of the class: there are many more impostors, as a rule.
@@ -123,15 +166,14 @@ def plot_histogram(
         axes.stairs(shares, edges, fill=True, color=colour, alpha=0.35)
         axes.stairs(shares, edges, color=colour, lw=1.5, label=label)
     # Head room, so that the legend stays clear of the bars and the line.
-    axes.set_ylim(0, 1.2 * axes.get_ylim()[1])
+    share = 0.98 - 0.12 * -(-3 // columns)
+    axes.set_ylim(0, axes.get_ylim()[1] / (share - 0.03))
     label = f"threshold {threshold:.3f}"
-    axes.axvline(threshold, ymax=0.86, color="black", ls="--", label=label)
+    axes.axvline(threshold, ymax=share, color="black", ls="--", label=label)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{100 * y:g}"))
     axes.set_xlabel("Score (cosine, no unit)")
     axes.set_ylabel("Trials of the class (%)")
-    axes.set_title(title, loc="left")
-    axes.legend(frameon=False, loc="upper right", ncols=3, fontsize=9)
-    _save(figure, path)
+    axes.legend(frameon=False, loc="upper right", ncols=columns, fontsize=9)
 
 
 def _figure(width: float, height: float) -> tuple[Figure, Axes]:
@@ -182,7 +224,7 @@ def _rate_axes(axes: Axes, low: float, high: float) -> None:
     ticks = [tick for tick in RATE_TICKS if low <= tick <= high]
     limits = norm.ppf([low, high])
     # Labels of neighbours on a long axis would run into each other.
-    apart = 0.05 * (limits[1] - limits[0])
+    apart = 0.065 * (limits[1] - limits[0])
     kept: list[float] = []
     for tick in ticks:
         if not kept or norm.ppf(tick) - norm.ppf(kept[-1]) > apart:
