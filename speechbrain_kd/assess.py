@@ -1,4 +1,4 @@
-"""A trained encoder on a corpus: threshold, error rates, costs."""
+"""A trained encoder on a corpus: error rates and costs."""
 
 import copy
 import logging
@@ -18,14 +18,11 @@ from speechbrain_kd.evaluation.cost import (
     model_bytes,
     time_per_second,
 )
-from speechbrain_kd.evaluation.embed import embed_files
-from speechbrain_kd.evaluation.metrics import eer_threshold
 from speechbrain_kd.evaluation.results import (
     SystemResult,
     score_system,
     write_scores,
 )
-from speechbrain_kd.evaluation.scoring import cosine_scores
 from speechbrain_kd.evaluation.trials import TrialList
 from speechbrain_kd.evaluation.validation import validation_trials
 from speechbrain_kd.students.encoder import SpeakerEncoder
@@ -50,43 +47,6 @@ class HeldOut:
 
     files: dict[str, Path]
     trials: TrialList | None
-
-
-def calibrate(
-    encoder: torch.nn.Module, held: HeldOut, device: str
-) -> float | None:
-    """Threshold at the EER of trials among the validation utterances.
-
-    They are of training speakers, so the threshold leans to the high side
-    for strangers. In a distributed run all ranks call this.
-
-    Arguments
-    ---------
-    encoder : torch.nn.Module
-        Waveforms [batch, samples] to embeddings.
-    held : HeldOut
-        As ``held_out`` gives it.
-    device : str
-        Where to compute.
-
-    Returns
-    -------
-    float | None
-        Accept at this cosine or above; ``None`` where the validation
-        utterances make no trials.
-    """
-    trials = held.trials
-    if trials is None:
-        logger.warning(
-            "The threshold is not calibrated: no speaker has two validation "
-            "utterances (change split_ratio)"
-        )
-        return None
-    files = {
-        utterance: held.files[utterance] for utterance in trials.utterances
-    }
-    _, embeddings = embed_files(encoder, files, device, divide=True)
-    return eer_threshold(*trials.split(cosine_scores(embeddings, trials)))[1]
 
 
 def held_out(corpus: Corpus) -> HeldOut:

@@ -10,13 +10,13 @@ from speechbrain.utils.distributed import run_on_main
 from speechbrain_kd.assess import (
     HeldOut,
     add_teacher_costs,
-    calibrate,
     evaluate,
     held_out,
     load_best,
     with_costs,
 )
 from speechbrain_kd.brain import DistillationBrain
+from speechbrain_kd.calibrate import MADE_ON, Calibration, calibrate
 from speechbrain_kd.data.audio import load_audio
 from speechbrain_kd.data.prepare import Corpus
 from speechbrain_kd.evaluation.embed import embed_files
@@ -61,7 +61,7 @@ def finish_run(
     encoder = SpeakerEncoder(
         hparams.compute_features, hparams.mean_var_norm, hparams.embedding_model
     ).eval()
-    threshold = calibrate(encoder, held, brain.device)
+    calibration = calibrate(encoder, held, brain.device)
     embedded = {}
     if corpus.trials is not None:
         role = "student" if brain.teacher is not None else "model"
@@ -76,11 +76,21 @@ def finish_run(
         }
     run_on_main(
         _conclude,
-        args=[brain, corpus, held, encoder, threshold, embedded, resolved_yaml],
+        args=[
+            brain,
+            corpus,
+            held,
+            encoder,
+            calibration,
+            embedded,
+            resolved_yaml,
+        ],
     )
 
 
-def _conclude(brain, corpus, held, encoder, threshold, embedded, resolved_yaml):
+def _conclude(
+    brain, corpus, held, encoder, calibration, embedded, resolved_yaml
+):
     """Scores, measures costs, reports and exports, on the main process."""
     folder = Path(brain.hparams.output_folder)
     systems, scores = {}, {}
@@ -94,16 +104,18 @@ def _conclude(brain, corpus, held, encoder, threshold, embedded, resolved_yaml):
         else:
             with_costs(systems[name], encoder)
     if embedded:
-        notes = _notes(brain.hparams, corpus, threshold)
+        notes = _notes(brain.hparams, corpus, calibration)
         title = f"Speaker verification of {folder.name}"
         write_report(folder / "report", systems, scores, title, notes)
     for name, result in systems.items():
         logger.info("EER of the %s: %.2f %%", name, 100 * result.eer)
-    export(brain, corpus, held, encoder, threshold, systems, resolved_yaml)
+    export(brain, corpus, held, encoder, calibration, systems, resolved_yaml)
     logger.info("The exported model is in %s", folder / "export")
 
 
-def _notes(hparams, corpus: Corpus, threshold: float | None) -> list[str]:
+def _notes(
+    hparams, corpus: Corpus, calibration: Calibration | None
+) -> list[str]:
     """How a run's numbers were made, a sentence each."""
     folders = ", ".join(str(folder) for folder in corpus.data_folders)
     notes = [
@@ -121,10 +133,10 @@ def _notes(hparams, corpus: Corpus, threshold: float | None) -> list[str]:
                 else "about new crops in every epoch."
             )
         )
-    if threshold is not None:
+    if calibration is not None:
         notes.append(
-            f"Threshold {threshold:.4f}, calibrated on held-out utterances "
-            "of the training speakers."
+            f"Threshold {calibration.threshold:.4f}, calibrated on held-out "
+            "utterances of the training speakers."
         )
     return notes
 
@@ -134,7 +146,7 @@ def export(
     corpus: Corpus,
     held: HeldOut,
     encoder: SpeakerEncoder,
-    threshold: float | None,
+    calibration: Calibration | None,
     systems: dict[str, SystemResult],
     resolved_yaml: str,
 ) -> Path:
@@ -153,8 +165,9 @@ def export(
         compute_features=encoder.compute_features,
         mean_var_norm=encoder.mean_var_norm,
         embedding_model=encoder.embedding_model,
-        threshold=threshold,
-        card=model_card_of(brain, corpus, systems),
+        threshold=None if calibration is None else calibration.threshold,
+        calibration=None if calibration is None else calibration.to_dict(),
+        card=model_card_of(brain, corpus, systems, calibration),
         classifier=classifier,
         labels=(
             None
@@ -209,7 +222,10 @@ def class_names(speakers: list[str], classes: int) -> list[str]:
 
 
 def model_card_of(
-    brain: DistillationBrain, corpus: Corpus, systems: dict[str, SystemResult]
+    brain: DistillationBrain,
+    corpus: Corpus,
+    systems: dict[str, SystemResult],
+    calibration: Calibration | None,
 ) -> ModelCard:
     """The facts of a run for its model card."""
     hparams, teacher = brain.hparams, brain.teacher
@@ -241,5 +257,6 @@ def model_card_of(
         weights=weights,
         results={name: r.to_dict() for name, r in systems.items()},
         trials=None if corpus.trials is None else corpus.trials.name,
-        calibrated_on="trials among held-out utterances of training speakers",
+        calibrated_on=MADE_ON,
+        thresholds={} if calibration is None else calibration.thresholds(),
     )

@@ -14,8 +14,10 @@ from speechbrain.utils.checkpoints import Checkpointer
 from torch.nn.functional import cosine_similarity
 
 from speechbrain_kd import assess, finish, run
+from speechbrain_kd.calibrate import calibrate
 from speechbrain_kd.data.audio import load_audio
 from speechbrain_kd.evaluation import cost
+from speechbrain_kd.evaluation.calibration import LinearCalibration
 from speechbrain_kd.evaluation.results import SystemResult, read_scores
 from speechbrain_kd.experiment import Experiment
 from speechbrain_kd.students.encoder import SpeakerEncoder
@@ -131,10 +133,19 @@ def test_the_report_holds_both_systems_and_how_they_were_made(distilled):
 def test_the_export_is_calibrated_and_says_where_it_comes_from(distilled):
     brain, corpus, folder = distilled
     card = (folder / "export" / "README.md").read_text()
-    threshold = assess.calibrate(
-        encoder_of(brain), assess.held_out(corpus), "cpu"
-    )
-    assert -1 <= threshold <= 1 and f"{threshold:.4f}"[:-1] in card
+    made = calibrate(encoder_of(brain), assess.held_out(corpus), "cpu")
+    assert -1 <= made.threshold <= 1 and f"{made.threshold:.4f}"[:-1] in card
+    shipped = json.loads((folder / "export" / "calibration.json").read_text())
+    assert shipped["eer_threshold"] == pytest.approx(made.threshold, abs=1e-4)
+    scores = np.linspace(-1, 1, 9)
+    line = LinearCalibration.from_dict(shipped["calibration"])
+    assert line.llr(scores) == pytest.approx(made.line.llr(scores), rel=0.01)
+    for point in shipped["thresholds"]:
+        wanted = line.threshold(point["p_target"])
+        assert point["threshold"] == pytest.approx(wanted)
+        assert f"| {wanted:.4f} |" in card
+    quality = LinearCalibration.from_dict(shipped["with_quality"])
+    assert len(quality.quality_names) == 4
     for name in ("CosineEmbedding", "PosteriorKL", "AdditiveAngularMargin"):
         assert name in card
     assert str(brain.teacher.source) in card
@@ -149,9 +160,7 @@ def test_nothing_is_calibrated_without_validation_trials(distilled, caplog):
     alone = folder / "one.csv"  # one utterance: no trial
     alone.write_text("\n".join(lines[:2]) + "\n")
     one = replace(corpus, valid_csv=alone)
-    assert (
-        assess.calibrate(encoder_of(brain), assess.held_out(one), "cpu") is None
-    )
+    assert calibrate(encoder_of(brain), assess.held_out(one), "cpu") is None
     assert "The threshold is not calibrated" in caplog.text
 
 

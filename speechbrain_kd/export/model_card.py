@@ -67,6 +67,8 @@ class ModelCard:
         What the results were measured on.
     calibrated_on : str | None
         What the threshold was set on.
+    thresholds : Mapping[float, float]
+        Cosine to accept from, by prior of a target trial; costs are 1.
     licence : str | None
         Hub name of the licence of the weights, such as ``apache-2.0``.
     notes : Sequence[str]
@@ -84,6 +86,7 @@ class ModelCard:
     )
     trials: str | None = None
     calibrated_on: str | None = None
+    thresholds: Mapping[float, float] = field(default_factory=dict)
     licence: str | None = None
     notes: Sequence[str] = ()
 
@@ -182,10 +185,21 @@ def _threshold(card: ModelCard, threshold: float | None) -> str:
             "this model. Set one on trials of your own."
         )
     where = card.calibrated_on or "trials that are not stated"
+    text = (
+        f"{threshold:.4f} (cosine, at the EER), set on {where}. Other channels "
+        "or languages need another. `verify_files` always decides at 0.25, "
+        "`verify_batch` unless told otherwise."
+    )
+    if not card.thresholds:
+        return text
+    rows = "\n".join(
+        f"| {p:g} | {at:.4f} |" for p, at in sorted(card.thresholds.items())
+    )
     return (
-        f"{threshold:.4f} (cosine), set on {where}. Other channels, languages "
-        "or costs of the two errors need another. `verify_files` always "
-        "decides at 0.25, `verify_batch` unless told otherwise."
+        f"{text}\n\n| share of target trials | accept from |\n"
+        f"| ---: | ---: |\n{rows}\n\nat equal costs of a miss and of a false "
+        "acceptance, by `calibration.json`, which turns a score into a "
+        "log-likelihood ratio, by the score alone or with durations and norms."
     )
 
 

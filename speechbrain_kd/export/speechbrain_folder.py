@@ -1,8 +1,9 @@
 """A trained model as a folder that SpeechBrain alone loads."""
 
+import json
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,8 @@ class ExportSpec:
         None if it was not calibrated.
     card : ModelCard
         What the model card tells.
+    calibration : Mapping | None
+        Content of ``calibration.json``, where there is one.
     classifier : torch.nn.Module | None
         The speaker classifier; None after training without labels.
     labels : Sequence[str] | None
@@ -59,6 +62,7 @@ class ExportSpec:
     embedding_model: torch.nn.Module
     threshold: float | None
     card: ModelCard
+    calibration: Mapping[str, Any] | None = None
     classifier: torch.nn.Module | None = None
     labels: Sequence[str] | None = None
     waveforms: Sequence[torch.Tensor] = ()
@@ -137,6 +141,9 @@ def export_speechbrain(folder: str | Path, *, spec: ExportSpec) -> Path:
             classifier_note=classifier_note,
         )
         (part / "README.md").write_text(text, encoding="utf-8")
+        if spec.calibration is not None:
+            made = json.dumps(spec.calibration, indent=2) + "\n"
+            (part / "calibration.json").write_text(made, encoding="utf-8")
     logger.info("exported to %s", folder)
     return folder
 

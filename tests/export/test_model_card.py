@@ -107,7 +107,10 @@ def test_results_show_percent_and_what_was_not_measured():
 
 def test_the_threshold_says_where_it_is_from():
     text = card(FULL)
-    assert "0.3125 (cosine)" in text and "1,200 validation trials" in text
+    assert (
+        "0.3125 (cosine, at the EER)" in text
+        and "1,200 validation trials" in text
+    )
     assert "score > verifier.hparams.threshold" in text
     unknown = card(ModelCard("Bare"))
     assert "on trials that are not stated" in unknown
