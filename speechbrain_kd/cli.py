@@ -9,6 +9,7 @@ COMMANDS = {
     "demo": ("speechbrain_kd.demo", "the comparison on the embedded corpus"),
     "seeds": ("speechbrain_kd.seeds", "baseline against student over seeds"),
     "pack": ("speechbrain_kd.pack", "a corpus into a few large files"),
+    "evaluate": ("speechbrain_kd.evaluate", "models side by side on trials"),
     "bench": ("speechbrain_kd.bench.command", "what all of it costs here"),
     "store": ("speechbrain_kd.stored", "ask a teacher ahead of the training"),
 }

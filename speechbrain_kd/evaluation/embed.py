@@ -5,7 +5,7 @@ share a batch, so that an embedding is that of the utterance alone, whatever
 else is embedded with it.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -84,32 +84,67 @@ def embed_files(
     (['b', 'a'], tensor([[0.2500],
             [0.5000]]))
     """
-    _check_arguments(embed_fn, files, batch_size)
+    if not files:
+        raise ValueError("no file to embed: expected at least one utterance")
     ids = list(files)
     rank, world = ranks() if divide else (0, 1)
     paths = [Path(files[utterance]) for utterance in ids[rank::world]]
-    least = max(1, round(min_duration_s * SAMPLE_RATE))
     rows: list[torch.Tensor] = [torch.empty(0)] * len(paths)
-    with (
-        torch.no_grad(),
-        tqdm(
-            total=len(paths),
-            unit="utt",
-            desc="embed",
-            disable=not progressbar or rank > 0,
-        ) as bar,
-    ):
-        for indices, batch in _batches(
-            paths, least, num_workers, batch_size, max_batch_s * SAMPLE_RATE
-        ):
-            embeddings = embed_fn(batch.to(device))
-            _check_embeddings(embeddings, len(indices))
-            for index, row in zip(
-                indices, embeddings.float().cpu(), strict=True
-            ):
-                rows[index] = row
-            bar.update(len(indices))
+    stream = embed_stream(
+        *(embed_fn, paths, device, batch_size, max_batch_s, num_workers),
+        min_duration_s,
+    )
+    hidden = not progressbar or rank > 0
+    with tqdm(
+        total=len(paths), unit="utt", desc="embed", disable=hidden
+    ) as bar:
+        for positions, embeddings in stream:
+            for position, row in zip(positions, embeddings, strict=True):
+                rows[position] = row
+            bar.update(len(positions))
     return ids, torch.stack(_of_all_ranks(rows) if world > 1 else rows)
+
+
+def embed_stream(
+    embed_fn: EmbedFunction,
+    paths: Sequence[str | Path],
+    device: str | torch.device = "cpu",
+    batch_size: int = 32,
+    max_batch_s: float = 120.0,
+    num_workers: int = 0,
+    min_duration_s: float = 0.1,
+) -> Iterator[tuple[list[int], torch.Tensor]]:
+    """Embeds audio files a batch at a time and keeps none; fails as above.
+
+    Arguments
+    ---------
+    embed_fn : Callable[[torch.Tensor], torch.Tensor]
+        As ``embed_files`` takes it.
+    paths : Sequence[str | Path]
+        The files; they are embedded from the longest to the shortest.
+    device, batch_size, max_batch_s, num_workers, min_duration_s
+        As ``embed_files`` takes them.
+
+    Yields
+    ------
+    positions : list[int]
+        Of the batch's files in ``paths``.
+    embeddings : torch.Tensor
+        float32 on the CPU, [batch, dim].
+    """
+    _check_arguments(embed_fn, batch_size)
+    least = max(1, round(min_duration_s * SAMPLE_RATE))
+    for positions, batch in _batches(
+        [Path(path) for path in paths],
+        least,
+        num_workers,
+        batch_size,
+        max_batch_s * SAMPLE_RATE,
+    ):
+        with torch.no_grad():
+            embeddings = embed_fn(batch.to(device))
+        _check_embeddings(embeddings, len(positions))
+        yield positions, embeddings.float().cpu()
 
 
 def _of_all_ranks(own: list[torch.Tensor]) -> list[torch.Tensor]:
@@ -194,12 +229,8 @@ def _equal_length(
     yield indices, torch.stack(batch)
 
 
-def _check_arguments(
-    embed_fn: EmbedFunction, files: Mapping[str, str | Path], batch_size: int
-) -> None:
+def _check_arguments(embed_fn: EmbedFunction, batch_size: int) -> None:
     """Raises where nothing sensible could be embedded."""
-    if not files:
-        raise ValueError("no file to embed: expected at least one utterance")
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
     if isinstance(embed_fn, torch.nn.Module) and embed_fn.training:

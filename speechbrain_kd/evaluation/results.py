@@ -156,6 +156,8 @@ def write_scores(
 ) -> None:
     """Writes ``label enrol test score`` a line, in the order of the trials.
 
+    Of trials without labels, ``enrol test score``.
+
     Arguments
     ---------
     path : str | Path
@@ -183,14 +185,14 @@ def write_scores(
             f"expected one score for each of {len(trials)} trials, got "
             f"{len(scores)}"
         )
-    names = trials.utterances
+    names, labels = trials.utterances, [""] * len(trials)
+    if trials.labels is not None:
+        labels = [f"{int(label)} " for label in trials.labels]
     with atomic_path(path) as part, open(part, "w", encoding="utf-8") as out:
         for label, enrol, test, score in zip(
-            trials.labels, trials.enrol, trials.test, scores, strict=True
+            labels, trials.enrol, trials.test, scores, strict=True
         ):
-            out.write(
-                f"{int(label)} {names[enrol]} {names[test]} {score:.9g}\n"
-            )
+            out.write(f"{label}{names[enrol]} {names[test]} {score:.9g}\n")
 
 
 def read_scores(path: str | Path) -> tuple[np.ndarray, np.ndarray]:

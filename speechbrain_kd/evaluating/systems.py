@@ -1,0 +1,246 @@
+"""Systems: loaded, embedded through the cache, scored and calibrated."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from speechbrain_kd.assess import add_teacher_costs
+from speechbrain_kd.evaluating.inputs import CohortFiles
+from speechbrain_kd.evaluation.audio_digests import AudioDigests
+from speechbrain_kd.evaluation.cost import time_per_second
+from speechbrain_kd.evaluation.embedding_cache import EmbeddingCache
+from speechbrain_kd.evaluation.enrolment import pool_enrolments
+from speechbrain_kd.evaluation.evaluation import SystemFacts
+from speechbrain_kd.evaluation.filling import embed_cached
+from speechbrain_kd.evaluation.normalisation import Cohort, centre, normalise
+from speechbrain_kd.evaluation.plda import PldaScorer
+from speechbrain_kd.evaluation.scoring import cosine_scores
+from speechbrain_kd.evaluation.trials import TrialList
+from speechbrain_kd.model_sources import (
+    ModelSource,
+    load_model,
+    recipe_of,
+    run_folder,
+)
+from speechbrain_kd.teachers import OnnxTeacher, Teacher
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """How embeddings become scores.
+
+    Arguments
+    ---------
+    norm : str | None
+        ``"z"``, ``"t"``, ``"s"`` or ``"as"``; None leaves cosines alone.
+    top_k : int
+        Cohort speakers that adaptive s-norm takes.
+    centre : bool
+        Whether the cohort's mean is subtracted.
+    backend : str
+        ``"cosine"``, or ``"plda"`` trained on the cohort's utterances, which
+        takes neither of the others.
+    """
+
+    norm: str | None = None
+    top_k: int = 300
+    centre: bool = False
+    backend: str = "cosine"
+
+    def describe(self) -> str:
+        """How scores were made, a sentence."""
+        kinds = {"as": f"adaptive s-norm (top {self.top_k})"}
+        if self.backend == "plda":
+            return "Scores of whole utterances by PLDA, trained on the cohort."
+        parts = ["Cosine scores of whole utterances"]
+        if self.centre:
+            parts.append("the mean of the cohort subtracted")
+        if self.norm:
+            parts.append(kinds.get(self.norm, f"{self.norm}-norm"))
+        return ", ".join(parts) + "."
+
+
+@dataclass
+class System:
+    """A model with the embeddings of all that the lists name.
+
+    Arguments
+    ---------
+    facts : SystemFacts
+        What it is and costs.
+    model : Teacher
+        The model.
+    places : dict[str, int]
+        The row of each utterance.
+    rows : np.ndarray
+        Embeddings, [utterances, dim], float32.
+    cohort : Cohort | None
+        The cohort as this model embeds it.
+    plda : PldaScorer | None
+        Trained on the cohort's utterances, where it is asked for.
+    """
+
+    facts: SystemFacts
+    model: Teacher
+    places: dict[str, int] = field(default_factory=dict)
+    rows: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
+    cohort: Cohort | None = None
+    plda: PldaScorer | None = None
+
+    def rows_of(self, trials: TrialList) -> np.ndarray:
+        """Embeddings of what a list compares, models pooled.
+
+        Arguments
+        ---------
+        trials : TrialList
+            The trials.
+
+        Returns
+        -------
+        np.ndarray
+            A row for each of ``trials.utterances``.
+        """
+        rows = self.rows[[self.places[name] for name in trials.recordings]]
+        return pool_enrolments(rows, trials)
+
+    def score(self, trials: TrialList, scoring: Scoring) -> np.ndarray:
+        """Scores a list.
+
+        Arguments
+        ---------
+        trials : TrialList
+            The trials.
+        scoring : Scoring
+            How.
+
+        Returns
+        -------
+        np.ndarray
+            float32, [trials].
+        """
+        rows, cohort = self.rows_of(trials), self.cohort
+        if self.plda is not None:
+            return np.asarray(self.plda.score(rows, trials), np.float32)
+        if scoring.centre:
+            mean = cohort.mean
+            rows, cohort = centre(rows, mean), cohort.centred(mean)
+        scores = cosine_scores(rows, trials)
+        if scoring.norm is not None:
+            scores = normalise(
+                scores, rows, trials, cohort, scoring.norm, scoring.top_k
+            )
+        return np.asarray(scores, np.float32)
+
+
+def load_system(source: ModelSource, device: str) -> System:
+    """Loads a model and finds what it is.
+
+    Arguments
+    ---------
+    source : ModelSource
+        What to load.
+    device : str
+        Where to put it.
+
+    Returns
+    -------
+    System
+        Nothing embedded yet, costs not measured.
+    """
+    model = load_model(source, device)
+    folder = run_folder(model)
+    facts = SystemFacts(
+        name=source.name,
+        source=model.source,
+        params=None,
+        gmac=None,
+        bytes=None,
+        ms_per_second=None,
+        dim=model.embedding_dim,
+        fingerprint=model.fingerprint(),
+        trained_on=list(model.trained_on) or _data_of(folder),
+        run_folder=None if folder is None else str(folder),
+    )
+    return System(facts, model)
+
+
+def _data_of(folder: Path | None) -> list[str]:
+    """The data that a run of ours says that it was trained on."""
+    path = None if folder is None else folder / "hyperparams.yaml"
+    if path is None or not path.is_file():
+        return []
+    text = path.read_text(encoding="utf-8", errors="replace")
+    found = re.search(r"^data_folder:[ ]+([^\s#]+)", text, re.MULTILINE)
+    return [Path(found[1]).name] if found else []
+
+
+def add_costs(system: System, source: ModelSource) -> None:
+    """Measures what a system costs, on one thread of the CPU.
+
+    Arguments
+    ---------
+    system : System
+        Its facts are filled in.
+    source : ModelSource
+        What it was loaded from: an ONNX model is loaded once more, as only
+        its maker decides on how many threads it runs.
+    """
+    add_teacher_costs(system.facts, system.model)
+    if isinstance(system.model, OnnxTeacher):
+        kind, arguments = recipe_of(source)
+        alone = {"num_threads": 1, "provider": "CPUExecutionProvider"}
+        timed = kind(**(arguments | alone))
+        system.facts.ms_per_second = time_per_second(timed.embed)
+
+
+def embed_system(
+    system: System,
+    files: Mapping[str, Path],
+    cohort: CohortFiles | None,
+    cache: Path,
+    device: str,
+    progressbar: bool,
+    num_workers: int = 0,
+    plda: bool = False,
+) -> None:
+    """Embeds all files, and those of the cohort, through the cache.
+
+    Arguments
+    ---------
+    system : System
+        Its rows and cohort are filled in.
+    files : Mapping[str, Path]
+        The file of each utterance.
+    cohort : CohortFiles | None
+        The utterances of the cohort.
+    cache : Path
+        Where all embeddings are kept.
+    device : str
+        Where the model is.
+    progressbar : bool
+        Whether to show one.
+    num_workers : int
+        Processes that read files.
+    plda : bool
+        Whether PLDA is trained on the cohort's utterances.
+    """
+    facts = system.facts
+    store = EmbeddingCache(cache, facts.source, facts.fingerprint, facts.dim)
+    digests = AudioDigests(cache / "audio.npy")
+    options = {
+        "device": device,
+        "progressbar": progressbar,
+        "num_workers": num_workers,
+        "name": facts.name,
+    }
+    embed = system.model.embed
+    ids, system.rows = embed_cached(embed, files, store, digests, **options)
+    system.places = {name: row for row, name in enumerate(ids)}
+    if cohort is not None:
+        _, rows = embed_cached(embed, cohort.files, store, digests, **options)
+        system.cohort = Cohort.from_utterances(rows, cohort.speakers)
+        if plda:
+            system.plda = PldaScorer().fit(rows, cohort.speakers)

@@ -1,0 +1,126 @@
+"""What a user names becomes a model, or one clear error."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from teacher_layout import write_model
+from test_onnx import DYNAMIC, Pooled, export
+
+from speechbrain_kd.model_sources import (
+    export_folder,
+    load_model,
+    parse_models,
+    recipe_of,
+    run_folder,
+)
+from speechbrain_kd.teachers import OnnxTeacher, RunTeacher, SpeechBrainTeacher
+
+HPARAMS = Path(__file__).parents[2] / "hparams" / "teachers"
+
+
+@pytest.fixture
+def run(tmp_path):
+    """The folder of a finished run."""
+    folder = tmp_path / "run"
+    write_model(folder / "export")
+    (folder / "train_log.txt").write_text("epoch: 1 - train loss: 1.0\n")
+    return folder
+
+
+@pytest.fixture
+def onnx_file(tmp_path):
+    """A small model of 80 mel bins."""
+    torch.manual_seed(0)
+    return export(
+        tmp_path / "pooled.onnx", Pooled(), torch.randn(2, 50, 80), axes=DYNAMIC
+    )
+
+
+def test_names_options_and_places(tmp_path):
+    odd = tmp_path / "a=b,c.onnx"
+    odd.touch()
+    texts = ["results/x/export", "t=a/b", f"{odd}", "c.onnx,n_mels=24,x=[1]"]
+    found = parse_models(texts)
+    assert [one.name for one in found] == ["x", "t", "a_b_c", "c"]
+    assert found[2].place == str(odd) and not found[2].options
+    assert found[3].options == {"n_mels": 24, "x": [1]}
+    with pytest.raises(ValueError, match="two models are called 'b'"):
+        parse_models(["a/b", "c/b"])
+    with pytest.raises(ValueError, match="got 'odd' after a comma"):
+        parse_models(["c.onnx,odd"])
+
+
+def test_run_and_export_are_one_model(run, wavs):
+    by_run, by_export = load_model(str(run)), load_model(str(run / "export"))
+    assert isinstance(by_run, RunTeacher)
+    assert type(by_export) is SpeechBrainTeacher
+    assert torch.equal(by_run.embed(wavs), by_export.embed(wavs))
+    assert run_folder(by_run) == run_folder(by_export) == run
+    assert export_folder(by_run) == export_folder(by_export) == run / "export"
+
+
+def test_onnx_file_and_fragment(onnx_file, wavs, tmp_path):
+    plain = load_model(str(onnx_file))
+    text = f"{HPARAMS / 'campplus_onnx.yaml'},source={onnx_file}"
+    named = load_model(text)
+    assert isinstance(plain, OnnxTeacher) and isinstance(named, OnnxTeacher)
+    assert named.trained_on == ["3dspeaker-200k"]
+    assert torch.equal(plain.embed(wavs), named.embed(wavs))
+    assert run_folder(plain) is None and export_folder(plain) is None
+    with pytest.raises(ValueError, match="no option 'mels'; it has.*n_mels"):
+        load_model(f"{onnx_file},mels=24")
+
+
+def test_hub_id(hub, ecapa, wavs):
+    model = load_model("speechbrain/tiny@v1")
+    assert torch.equal(model.embed(wavs), load_model(str(ecapa)).embed(wavs))
+    assert any("/v1/" in path for path in hub)
+
+
+def test_hub_id_with_a_commit():
+    (source,) = parse_models(["speechbrain/spkrec-ecapa-voxceleb@abc"])
+    assert recipe_of(source) == (
+        SpeechBrainTeacher,
+        {"source": "speechbrain/spkrec-ecapa-voxceleb", "revision": "abc"},
+    )
+
+
+@pytest.mark.parametrize("name", sorted(p.stem for p in HPARAMS.glob("*.yaml")))
+def test_every_fragment_is_understood(name):
+    (source,) = parse_models([str(HPARAMS / f"{name}.yaml")])
+    kind, arguments = recipe_of(source)
+    assert kind in (OnnxTeacher, RunTeacher, SpeechBrainTeacher)
+    assert arguments["source"] and arguments["trained_on"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "!apply:os.system\n- touch {ran}\n",
+        "!new:os.system\nsource: touch {ran}\n",
+        "!new:speechbrain_kd.teachers.base\nsource: a\n",
+        "!new:speechbrain_kd.teachers.OnnxTeacher\n"
+        "source: !apply:os.system [touch {ran}]\n",
+        "!new:speechbrain_kd.teachers.os.path\nsource: a\n",
+        "- a\n",
+        "",
+    ],
+)
+def test_foreign_fragments_are_refused(text, tmp_path):
+    ran, path = tmp_path / "ran", tmp_path / "teacher.yaml"
+    path.write_text(text.format(ran=ran))
+    with pytest.raises(ValueError, match="teacher.yaml: expected"):
+        load_model(str(path))
+    assert not ran.exists()
+
+
+def test_nothing_there(tmp_path):
+    with pytest.raises(
+        FileNotFoundError, match="no model here; expected a run"
+    ):
+        load_model(str(tmp_path))
+    with pytest.raises(FileNotFoundError, match="no such yaml fragment"):
+        load_model("none.yaml")
+    with pytest.raises(FileNotFoundError, match="There is no ONNX model"):
+        load_model("none.onnx")
