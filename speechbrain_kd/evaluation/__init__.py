@@ -6,78 +6,60 @@ intervals over speakers, paired tests and a page. Everything takes tensors,
 arrays and paths; nothing here knows a Brain.
 """
 
-from speechbrain_kd.evaluation.calibration import LinearCalibration
-from speechbrain_kd.evaluation.certainty import (
-    Difference,
-    Interval,
-    paired_difference,
-    speaker_bootstrap,
-)
-from speechbrain_kd.evaluation.cohort import Cohort
-from speechbrain_kd.evaluation.cost import (
-    count_macs,
-    count_parameters,
-    model_bytes,
-    time_per_second,
-)
-from speechbrain_kd.evaluation.embed import embed_files
-from speechbrain_kd.evaluation.likelihood import act_dcf, cllr, min_cllr
-from speechbrain_kd.evaluation.metrics import (
-    det_curve,
-    eer,
-    eer_threshold,
-    min_dcf,
-)
-from speechbrain_kd.evaluation.normalisation import centre, normalise
-from speechbrain_kd.evaluation.plots import plot_det, plot_histogram
-from speechbrain_kd.evaluation.points import OperatingPoints
-from speechbrain_kd.evaluation.report import markdown_table, write_report
-from speechbrain_kd.evaluation.results import (
-    SystemResult,
-    gap_closed,
-    measure,
-    score_system,
-    write_scores,
-)
-from speechbrain_kd.evaluation.scoring import cosine_scores
-from speechbrain_kd.evaluation.speakers import speakers_of
-from speechbrain_kd.evaluation.trials import TrialList, read_trials
-from speechbrain_kd.evaluation.validation import validation_trials
+import importlib
 
-__all__ = [
-    "Cohort",
-    "Difference",
-    "Interval",
-    "LinearCalibration",
-    "OperatingPoints",
-    "SystemResult",
-    "TrialList",
-    "act_dcf",
-    "centre",
-    "cllr",
-    "cosine_scores",
-    "count_macs",
-    "count_parameters",
-    "det_curve",
-    "eer",
-    "eer_threshold",
-    "embed_files",
-    "gap_closed",
-    "markdown_table",
-    "measure",
-    "min_cllr",
-    "min_dcf",
-    "model_bytes",
-    "normalise",
-    "paired_difference",
-    "plot_det",
-    "plot_histogram",
-    "read_trials",
-    "score_system",
-    "speaker_bootstrap",
-    "speakers_of",
-    "time_per_second",
-    "validation_trials",
-    "write_report",
-    "write_scores",
-]
+#: Public name: the module that it is in. Imported when asked for: error rates
+#: need no torch.
+_HOMES = {
+    "Cohort": "cohort",
+    "Difference": "certainty",
+    "Interval": "certainty",
+    "LinearCalibration": "calibration",
+    "OperatingPoints": "points",
+    "SystemResult": "results",
+    "TrialList": "trials",
+    "act_dcf": "likelihood",
+    "centre": "normalisation",
+    "cllr": "likelihood",
+    "cosine_scores": "scoring",
+    "count_macs": "cost",
+    "count_parameters": "cost",
+    "det_curve": "metrics",
+    "eer": "metrics",
+    "eer_threshold": "metrics",
+    "embed_files": "embed",
+    "gap_closed": "results",
+    "markdown_table": "report",
+    "measure": "results",
+    "min_cllr": "likelihood",
+    "min_dcf": "metrics",
+    "model_bytes": "cost",
+    "normalise": "normalisation",
+    "paired_difference": "certainty",
+    "plot_det": "plots",
+    "plot_histogram": "plots",
+    "read_trials": "trials",
+    "score_system": "results",
+    "speaker_bootstrap": "certainty",
+    "speakers_of": "speakers",
+    "time_per_second": "cost",
+    "validation_trials": "validation",
+    "write_report": "report",
+    "write_scores": "results",
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> object:
+    """Imports what is asked for (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = importlib.import_module(f"{__name__}.{_HOMES[name]}")
+    globals()[name] = getattr(module, name)
+    return globals()[name]
+
+
+def __dir__() -> list[str]:
+    """Public names, imported or not."""
+    return sorted({*globals(), *_HOMES})

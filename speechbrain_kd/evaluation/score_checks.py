@@ -1,11 +1,14 @@
 """Scores and costs as the metrics take them, or an error that says why not."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-import torch
 
-Scores = np.ndarray | torch.Tensor | Sequence[float]
+if TYPE_CHECKING:  # error rates need no torch
+    import torch
+
+Scores: TypeAlias = "np.ndarray | torch.Tensor | Sequence[float]"
 
 
 def check_costs(
@@ -72,9 +75,9 @@ def as_scores(scores: Scores, name: str) -> np.ndarray:
     >>> as_scores([1, 2], "target")
     array([1., 2.])
     """
-    if isinstance(scores, torch.Tensor):
+    if hasattr(scores, "detach"):  # a tensor
         scores = scores.detach().cpu()
-        if scores.dtype in (torch.float16, torch.bfloat16):
+        if scores.element_size() == 2:  # numpy has no bfloat16
             scores = scores.float()
         scores = scores.numpy()
     scores = np.asarray(scores).ravel()

@@ -1,5 +1,8 @@
 """Rates of operating points against scikit-learn and against loops."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from sklearn.isotonic import IsotonicRegression
@@ -153,3 +156,14 @@ def test_one_class_and_broken_scores_are_errors(measure):
         measure([1.0], [])
     with pytest.raises(ValueError, match="1 of 1 target scores are NaN"):
         measure([np.inf], [1.0])
+
+
+def test_error_rates_need_no_torch():
+    code = (
+        "import sys; from speechbrain_kd.evaluation import eer, min_cllr; "
+        "eer([1.0], [0.0]); sys.exit('torch' in sys.modules)"
+    )
+    assert (
+        subprocess.run([sys.executable, "-c", code], check=False).returncode
+        == 0
+    )
