@@ -246,3 +246,27 @@ def test_missing_utterance(evaluate, lists, tmp_path):
         SystemExit, match=r"rec9/00001.wav'.*2 of 3 are missing"
     ):
         evaluate("--trials", path)
+
+
+def test_a_list_of_one_class(evaluate, lists, tmp_path):
+    lines = (lists / "all.txt").read_text().splitlines(keepends=True)
+    path = tmp_path / "alike.txt"
+    path.write_text("".join(line for line in lines if line[0] == "0"))
+    with pytest.raises(SystemExit, match="alike: .* no target"):
+        evaluate("--trials", path)
+
+
+def test_the_manifest_of_a_run_is_a_cohort(evaluate, lists, tiny_corpus):
+    rows = [
+        f"id{n:05d}--rec0--00001,1.0,$data_root/wav/id{n:05d}/rec0/00001.wav,"
+        f"0,16000,id{n:05d}\n"
+        for n in range(6)
+    ]
+    manifest = lists / "train.csv"
+    manifest.write_text("ID,duration,wav,start,stop,spk_id\n" + "".join(rows))
+    given = ["--trials", lists / "all.txt", "--norm=z", "--cohort", manifest]
+    assert evaluate(*given)["lists"] == ["all"]
+    with pytest.raises(
+        SystemExit, match=r"cohort: no file .*6 of 6 are missin"
+    ):
+        evaluate(*given, "--cohort_folder", lists)

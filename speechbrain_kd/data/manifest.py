@@ -84,6 +84,11 @@ def read_paths(
         for row in csv.DictReader(file):
             wav = row["wav"]
             if wav.startswith(DATA_ROOT):
+                if data_folder is None:
+                    raise ValueError(
+                        f"{path} names files below $data_root: say which "
+                        "folder that is"
+                    )
                 wav = str(Path(data_folder) / wav[len(DATA_ROOT) :])
             found[_key_of(row, wav)] = Path(wav)
     return found

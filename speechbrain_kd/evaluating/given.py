@@ -68,16 +68,17 @@ def gather(options: Namespace) -> Given:
         named_files(options.spk2utt),
         named_files(options.wav_scp),
     )
-    for trials in lists.values():
-        if trials.labels is not None:
-            trials.split(trials.labels)  # of both classes, or it says so now
+    for name, trials in lists.items():
+        _check_classes(name, trials)
     calibration = read_trials(options.calibrate) if options.calibrate else None
     every = [*lists.values(), *([calibration] if calibration else [])]
     heard = dict.fromkeys(name for one in every for name in one.recordings)
     cohort = None
     if options.cohort:
         cohort = find_cohort(
-            options.cohort, options.cohort_folder, options.cohort_utterances
+            options.cohort,
+            options.cohort_folder or options.data_folder,
+            options.cohort_utterances,
         )
     return Given(
         sources,
@@ -88,6 +89,15 @@ def gather(options: Namespace) -> Given:
         cohort,
         _columns(options) if "columns" in options.where else {},
     )
+
+
+def _check_classes(name: str, trials: TrialList) -> None:
+    """Refuses a labelled list of one class before anything is embedded."""
+    try:
+        if trials.labels is not None:
+            trials.split(trials.labels)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
 
 
 def _columns(options: Namespace) -> dict[str, dict[str, str]]:

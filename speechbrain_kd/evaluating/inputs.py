@@ -13,6 +13,7 @@ from speechbrain_kd.data.layout import (
 )
 from speechbrain_kd.data.lists import utterance_key
 from speechbrain_kd.data.manifest import read_paths
+from speechbrain_kd.data.packed.access import parse_reference
 from speechbrain_kd.evaluation.trials import TrialList, read_trials
 
 logger = logging.getLogger(__name__)
@@ -165,6 +166,12 @@ def find_files(
     return found
 
 
+def _is_there(path: Path) -> bool:
+    """Whether a file, or the shard that an utterance is in, exists."""
+    reference = parse_reference(path)
+    return Path(path if reference is None else reference.shard).is_file()
+
+
 def _files_of(roots: list, speaker: str) -> dict[str, Path]:
     """Files of a speaker by key."""
     if speaker in ("", ".", ".."):
@@ -212,6 +219,12 @@ def find_cohort(
         raise FileNotFoundError(
             f"cohort: expected a manifest such as train.csv or a folder of "
             f"speakers, and there is no {place}"
+        )
+    absent = [path for path in paths.values() if not _is_there(path)]
+    if absent:
+        raise FileNotFoundError(
+            f"cohort: no file {absent[0]}, which {place} names ({len(absent)} "
+            f"of {len(paths)} are missing): check --cohort_folder"
         )
     count: dict[str, int] = {}
     files = {}
