@@ -69,6 +69,7 @@ DEFAULTS: dict[str, Any] = {
     "store_ahead": False,
     "evaluate_teacher": True,
     "distillation": None,
+    "keep_projector": False,
     "train_logger": None,
     "tensorboard_logger": None,
     "checkpointer": None,

@@ -5,6 +5,7 @@ import logging
 from itertools import islice
 from pathlib import Path
 
+import torch
 from speechbrain.utils.distributed import run_on_main
 
 from speechbrain_kd.assess import (
@@ -167,6 +168,7 @@ def export(
         embedding_model=encoder.embedding_model,
         threshold=None if calibration is None else calibration.threshold,
         calibration=None if calibration is None else calibration.to_dict(),
+        projector=_projector(hparams),
         card=model_card_of(brain, corpus, systems, calibration),
         classifier=classifier,
         labels=(
@@ -186,6 +188,17 @@ def export(
     }
     (folder / "teacher_files.json").write_text(json.dumps(record, indent=1))
     return folder / "export"
+
+
+def _projector(hparams) -> torch.nn.Linear | None:
+    """What takes the student's embeddings to the teacher's, if it is kept."""
+    if not hparams.keep_projector or hparams.distillation is None:
+        return None
+    projector = hparams.distillation.projector
+    if isinstance(projector, torch.nn.Linear):
+        return projector
+    logger.info("There is no projector to keep: the dimensions are equal")
+    return None
 
 
 def _learns_classes(brain: DistillationBrain) -> bool:

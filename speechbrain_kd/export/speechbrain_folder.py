@@ -47,6 +47,8 @@ class ExportSpec:
         What the model card tells.
     calibration : Mapping | None
         Content of ``calibration.json``, where there is one.
+    projector : torch.nn.Linear | None
+        From the embeddings to the teacher's, for ``projector.ckpt``.
     classifier : torch.nn.Module | None
         The speaker classifier; None after training without labels.
     labels : Sequence[str] | None
@@ -63,6 +65,7 @@ class ExportSpec:
     threshold: float | None
     card: ModelCard
     calibration: Mapping[str, Any] | None = None
+    projector: torch.nn.Linear | None = None
     classifier: torch.nn.Module | None = None
     labels: Sequence[str] | None = None
     waveforms: Sequence[torch.Tensor] = ()
@@ -224,6 +227,9 @@ def _write_weights(
         "glob_std": torch.ones(1),
     }
     torch.save(identity, part / "mean_var_norm_emb.ckpt")
+    if spec.projector is not None:
+        weight = spec.projector.weight.detach().float().cpu().clone()
+        torch.save({"weight": weight}, part / "projector.ckpt")
     if "classifier" in modules:
         encoder = CategoricalEncoder()
         encoder.update_from_iterable(spec.labels)

@@ -20,6 +20,8 @@ class RunTeacher(SpeechBrainTeacher):
         Names of the corpora that the run was trained on.
     allowed : Sequence[str]
         Further module prefixes whose model classes the export may name.
+    projector : bool
+        As ``SpeechBrainTeacher`` takes it.
 
     Raises
     ------
@@ -40,6 +42,7 @@ class RunTeacher(SpeechBrainTeacher):
         recipe: str | None = None,
         trained_on: Sequence[str] = (),
         allowed: Sequence[str] = (),
+        projector: bool = False,
     ) -> None:
         export = Path(source) / "export"
         if not (export / "hyperparams.yaml").is_file():
@@ -48,6 +51,11 @@ class RunTeacher(SpeechBrainTeacher):
                 f"{export / 'hyperparams.yaml'}): run `python train_kd.py "
                 f"{recipe or 'RECIPE.yaml'}` first"
             )
-        super().__init__(str(export), trained_on=trained_on, allowed=allowed)
+        super().__init__(
+            str(export),
+            trained_on=trained_on,
+            allowed=allowed,
+            projector=projector,
+        )
         self.source = str(source)
         self.recipe = recipe

@@ -23,6 +23,9 @@ from speechbrain_kd.teachers.trust import DEFAULT_ALLOWED, check_text
 logger = logging.getLogger(__name__)
 
 _NEEDED = ("compute_features", "mean_var_norm", "embedding_model")
+#: What an export keeps on request: from its embeddings to its teacher's.
+PROJECTOR = "projector.ckpt"
+
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 
 
@@ -52,6 +55,10 @@ class SpeechBrainTeacher(Teacher):
         Further module prefixes, such as ``["my_package."]``, whose model
         classes the yaml may name.
 
+    projector : bool
+        Whether to speak in the space of the model's own teacher, by the
+        ``projector.ckpt`` of an export that kept it (``keep_projector``).
+
     Raises
     ------
     FileNotFoundError
@@ -75,6 +82,7 @@ class SpeechBrainTeacher(Teacher):
         trained_on: Sequence[str] = (),
         hparams_file: str = "hyperparams.yaml",
         allowed: Sequence[str] = (),
+        projector: bool = False,
     ) -> None:
         super().__init__(source, trained_on=trained_on)
         self.revision = revision
@@ -86,7 +94,10 @@ class SpeechBrainTeacher(Teacher):
         self.compute_features = hparams["compute_features"]
         self.mean_var_norm = hparams["mean_var_norm"]
         self.embedding_model = hparams["embedding_model"]
-        self.classifier = hparams.get("classifier")
+        self.projector: Module = torch.nn.Identity()
+        self.classifier = None if projector else hparams.get("classifier")
+        if projector:
+            self._load_projector(place, config)
         self.features = FastFeatures(self.compute_features, self.mean_var_norm)
         skip_empty_padding(self.embedding_model)
         _silence_pooling(self)
@@ -106,7 +117,7 @@ class SpeechBrainTeacher(Teacher):
         self, feats: torch.Tensor, lens: torch.Tensor
     ) -> torch.Tensor:
         """Embeds features ``[batch, time, mels]``."""
-        return self.embedding_model(feats, lens).squeeze(1)
+        return self.projector(self.embedding_model(feats, lens).squeeze(1))
 
     def classify(self, embeddings: torch.Tensor) -> torch.Tensor | None:
         """Scores embeddings with the classifier, where there is one."""
@@ -135,6 +146,20 @@ class SpeechBrainTeacher(Teacher):
         collected = pretrainer.collect_files()
         _refuse_untrained(self.source, hparams, collected)
         pretrainer.load_collected()
+
+    def _load_projector(self, place: str, config: FetchConfig) -> None:
+        """Reads ``projector.ckpt``; its sizes say which modules it joins."""
+        path = _fetch(PROJECTOR, place, config)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        weight = state.get("weight") if isinstance(state, dict) else None
+        if not isinstance(weight, torch.Tensor) or weight.ndim != 2:
+            raise ValueError(
+                f"{path}: expected a matrix `weight` [teacher's dim, dim], got "
+                f"{type(weight).__name__}"
+            )
+        self.projector = torch.nn.Linear(*weight.T.shape, bias=False)
+        self.projector.load_state_dict({"weight": weight})
+        self.digests[PROJECTOR] = sha256(path)
 
     def _probe(self) -> None:
         """Finds the embedding's size and the classifier's kind by trial."""

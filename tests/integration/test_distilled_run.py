@@ -17,6 +17,7 @@ from small_runs import (
     write_teacher,
 )
 
+from speechbrain_kd.teachers import RunTeacher
 from speechbrain_kd.teachers.speechbrain import SpeechBrainTeacher
 
 NO_LABELS = ("--compute_cost=null", "--margin_schedule=null")
@@ -73,6 +74,28 @@ def test_projector_is_resumed_and_not_exported(
     assert not any("distill" in name or "projector" in name for name in names)
     for file in (folder / "export").glob("*.ckpt"):
         assert b"projector" not in file.read_bytes()
+
+
+def test_a_projector_is_kept_on_request(
+    tiny_corpus, teacher, tmp_path, watched
+):
+    folder = distil(
+        tiny_corpus, tmp_path / "run", teacher, "--keep_projector=True", dim=12
+    )
+    wavs = torch.randn(2, 16000)
+    plain = RunTeacher(str(folder)).embed(wavs)
+    found = RunTeacher(str(folder), projector=True)
+    assert plain.shape == (2, 12) and found.embedding_dim == 16
+    weight = torch.load(folder / "export" / "projector.ckpt")["weight"]
+    assert torch.equal(
+        weight, watched.brain.hparams.distillation.projector.weight
+    )
+    assert torch.allclose(found.embed(wavs), plain @ weight.T, atol=1e-5)
+    assert found.classifier is None and found.labels is None
+    assert found.fingerprint() != RunTeacher(str(folder)).fingerprint()
+    torch.save({"weight": [1]}, folder / "export" / "projector.ckpt")
+    with pytest.raises(ValueError, match="projector.ckpt: expected a matrix"):
+        RunTeacher(str(folder), projector=True)
 
 
 def relabelled(run_folder, folder, order):
