@@ -11,13 +11,8 @@ from speechbrain_kd.data.audio import audio_info
 from speechbrain_kd.evaluation.calibration import LinearCalibration
 from speechbrain_kd.evaluation.embed import embed_files
 from speechbrain_kd.evaluation.metrics import eer_threshold
-from speechbrain_kd.evaluation.quality import (
-    QUALITIES,
-    duration_quality,
-    magnitude_quality,
-)
+from speechbrain_kd.evaluation.quality import QUALITIES, trial_quality
 from speechbrain_kd.evaluation.scoring import cosine_scores
-from speechbrain_kd.evaluation.trials import TrialList
 
 logger = logging.getLogger(__name__)
 
@@ -114,13 +109,12 @@ def calibrate(
     if np.ptp(scores) == 0:
         logger.warning("Nothing is calibrated: all scores are %g", scores[0])
         return None
-    durations = [audio_info(file).duration_s for file in files.values()]
-    quality = np.concatenate(
-        [
-            _of_trials(duration_quality, durations, trials),
-            _of_trials(magnitude_quality, embeddings.norm(dim=1), trials),
-        ],
-        axis=1,
+    values = {
+        "duration": [audio_info(file).duration_s for file in files.values()],
+        "magnitude": embeddings.norm(dim=1),
+    }
+    quality = trial_quality(
+        {kind: np.asarray(each) for kind, each in values.items()}, trials
     )
     names = [name for pair in QUALITIES.values() for name in pair]
     fit = LinearCalibration.fit
@@ -131,9 +125,3 @@ def calibrate(
         fit(scores, trials.labels, p_target=_P_TARGET),
         fit(scores, trials.labels, quality, _P_TARGET, names),
     )
-
-
-def _of_trials(measure, values, trials: TrialList) -> np.ndarray:
-    """A measure of both sides of each trial, [trials, 2]."""
-    values = np.asarray(values)
-    return measure(values[trials.enrol], values[trials.test])

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from speechbrain_kd import markdown
+
 
 @dataclass(frozen=True)
 class Options:
@@ -78,9 +80,8 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     | a | 0.123 |
     | b | 12,345 |
     """
-    lines = [header, ("---",) + ("---:",) * (len(header) - 1)]
-    lines += [[_cell(value) for value in row] for row in rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    cells = [[_cell(value) for value in row] for row in rows]
+    return markdown.table(header, cells)
 
 
 def _cell(value: object) -> str:

@@ -25,6 +25,17 @@ def memory_mb(pid: int | str = "self") -> dict[str, float]:
     return {key: round(value / 1024, 1) for key, value in values.items()}
 
 
+def peak_mb() -> float:
+    """The most resident memory that this process has had, in MB.
+
+    Not getrusage: its peak begins with that of the process which started
+    this one.
+    """
+    lines = Path("/proc/self/status").read_text().splitlines()
+    (peak,) = [line for line in lines if line.startswith("VmHWM:")]
+    return int(peak.split()[1]) / 1024
+
+
 def tree_memory_mb(pid: int) -> list[dict[str, float]]:
     """Memory of a process and of all that it started and that live."""
     try:

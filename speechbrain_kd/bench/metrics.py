@@ -6,8 +6,6 @@ its own; and how often intervals hold the truth in simulated corpora.
 """
 
 import json
-import subprocess
-import sys
 import time
 
 import numpy as np
@@ -16,6 +14,7 @@ from speechbrain.utils.metric_stats import EER, minDCF
 
 from speechbrain_kd.bench.common import Options, table
 from speechbrain_kd.bench.coverage import KINDS, coverage
+from speechbrain_kd.bench.runs import run
 from speechbrain_kd.bench.scores import make_scores
 from speechbrain_kd.bench.turns import best_of_each
 from speechbrain_kd.evaluation.certainty import speaker_bootstrap
@@ -87,13 +86,7 @@ def of_interval(trials: int, speakers: int = 1251) -> dict:
 
 def run_apart(trials: int) -> dict:
     """`speechbrain_kd.bench.scores` in a process of its own."""
-    command = [sys.executable, "-m", "speechbrain_kd.bench.scores"]
-    said = subprocess.run(
-        [*command, "--trials", str(trials)],
-        check=True,
-        stdout=subprocess.PIPE,
-        text=True,
-    ).stdout
+    said = run("speechbrain_kd.bench.scores", "--trials", str(trials))
     return json.loads(said.splitlines()[-1])
 
 

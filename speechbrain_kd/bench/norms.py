@@ -10,12 +10,12 @@ import json
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import torch
 
 from speechbrain_kd.bench.common import Options, table
+from speechbrain_kd.bench.memory import memory_mb, peak_mb
 from speechbrain_kd.bench.runs import run
 from speechbrain_kd.evaluation.normalisation import Cohort, normalise
 from speechbrain_kd.evaluation.scoring import cosine_scores
@@ -95,11 +95,11 @@ def compare(sizes: tuple[int, ...], sample: int = _SAMPLE) -> dict:
     top_k = sizes[3]
     scores = cosine_scores(rows, trials)
     # Before the loop, which makes copies of the cohort.
-    before = _memory_mb("VmRSS")
+    before = memory_mb()["rss"]
     seconds, ours = _best(
         lambda: normalise(scores, rows, trials, cohort, "as", top_k)
     )
-    memory = {"before": before, "peak": _memory_mb("VmHWM")}
+    memory = {"before": before, "peak": peak_mb()}
     # In parts of which the fastest counts, as the best of ours does.
     one, theirs = float("inf"), []
     for start in range(0, sample, _PART):
@@ -194,17 +194,6 @@ def _best(function: Callable[[], np.ndarray]) -> tuple[float, np.ndarray]:
         given = function()
         best = min(best, time.perf_counter() - began)
     return best, given
-
-
-def _memory_mb(key: str) -> float:
-    """A figure of this process, in MB: VmRSS now, VmHWM at its peak.
-
-    Not getrusage: its peak begins with that of the process which started
-    this one.
-    """
-    text = Path("/proc/self/status").read_text()
-    lines = dict(line.split(":", 1) for line in text.splitlines())
-    return int(lines[key].split()[0]) / 1024
 
 
 if __name__ == "__main__":

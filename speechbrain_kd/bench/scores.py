@@ -2,14 +2,13 @@
 
 import argparse
 import json
-import resource
 import sys
 import time
 from collections.abc import Sequence
 
 import numpy as np
 
-from speechbrain_kd.bench.memory import memory_mb
+from speechbrain_kd.bench.memory import memory_mb, peak_mb
 from speechbrain_kd.evaluation.likelihood import hull_cllr
 from speechbrain_kd.evaluation.points import OperatingPoints
 
@@ -43,11 +42,10 @@ def of_scores(trials: int) -> dict:
     began = time.perf_counter()
     rates = all_rates(target, impostor)
     seconds = time.perf_counter() - began
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {
         "trials": trials,
         "seconds": seconds,
-        "peak_mb": peak,
+        "peak_mb": peak_mb(),
         "before_mb": before,
         "rates": rates,
     }

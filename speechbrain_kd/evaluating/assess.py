@@ -28,7 +28,11 @@ from speechbrain_kd.evaluation.measuring import (
 from speechbrain_kd.evaluation.report import describe_machine
 from speechbrain_kd.evaluation.speakers import speaker_names, speakers_of
 from speechbrain_kd.evaluation.trials import TrialList
-from speechbrain_kd.evaluation.where import by_duration, by_snr
+from speechbrain_kd.evaluation.where import (
+    by_duration,
+    by_snr,
+    tested_utterances,
+)
 
 
 def assess(
@@ -103,7 +107,9 @@ def assess(
         if options.cross:
             rows = {one: systems[one].rows_of(trials) for one in systems}
             found.cross.append(cross_matrix(name, rows, trials))
-        found.where += _where(options, given, name, systems, scored, measures)
+        found.where += _where(
+            options, given, name, systems, scored, measures, speakers
+        )
     return found
 
 
@@ -114,10 +120,10 @@ def _where(
     systems: dict[str, System],
     scored: Scored,
     measures: Measures,
+    speakers: np.ndarray,
 ) -> list[Breakdown]:
     """Error rates by column on every list, by audio on the first."""
     trials = given.lists[name]
-    speakers = speakers_of(trials)
 
     def interval(scores: np.ndarray, part: TrialList) -> object:
         # A part has the utterances of the whole.
@@ -143,7 +149,7 @@ def _where(
             {one: systems[one].model for one in systems},
             {one: systems[one].rows_of(trials) for one in systems},
             trials,
-            {test: given.files[test] for test in _tests(trials)},
+            {test: given.files[test] for test in tested_utterances(trials)},
         )
         if "durations" in options.where:
             found.append(by_duration(*audio, seed=options.seed, **settings))
@@ -153,11 +159,6 @@ def _where(
     if len(given.lists) == 1:
         return found
     return [replace(one, title=f"{one.title}, {name}") for one in found]
-
-
-def _tests(trials: TrialList) -> list[str]:
-    """The utterances of the test side."""
-    return [trials.utterances[index] for index in np.unique(trials.test)]
 
 
 def _write_calibrations(

@@ -10,11 +10,7 @@ import numpy as np
 from speechbrain_kd.data.audio import audio_info
 from speechbrain_kd.evaluating.systems import Scoring, System
 from speechbrain_kd.evaluation.calibration import LinearCalibration
-from speechbrain_kd.evaluation.quality import (
-    QUALITIES,
-    duration_quality,
-    magnitude_quality,
-)
+from speechbrain_kd.evaluation.quality import QUALITIES, trial_quality
 from speechbrain_kd.evaluation.trials import TrialList
 from speechbrain_kd.model_sources import export_folder
 
@@ -154,25 +150,24 @@ def quality_of(
     np.ndarray | None
         [trials, measures]; None without any.
     """
-    parts = []
+    found = {}
     for kind in kinds:
         if kind == "duration":
+            join = np.sum
             values = {
                 name: audio_info(files[name]).duration_s
                 for name in trials.recordings
             }
-            measure, join = duration_quality, np.sum
         else:
+            join = np.mean
             values = {
                 name: np.linalg.norm(system.rows[system.places[name]])
                 for name in trials.recordings
             }
-            measure, join = magnitude_quality, np.mean
-        each = np.array(
+        found[kind] = np.array(
             [
                 join([values[one] for one in trials.models.get(name, (name,))])
                 for name in trials.utterances
             ]
         )
-        parts.append(measure(each[trials.enrol], each[trials.test]))
-    return np.concatenate(parts, axis=1) if parts else None
+    return trial_quality(found, trials)

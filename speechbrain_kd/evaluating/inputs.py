@@ -220,12 +220,6 @@ def find_cohort(
             f"cohort: expected a manifest such as train.csv or a folder of "
             f"speakers, and there is no {place}"
         )
-    absent = [path for path in paths.values() if not _is_there(path)]
-    if absent:
-        raise FileNotFoundError(
-            f"cohort: no file {absent[0]}, which {place} names ({len(absent)} "
-            f"of {len(paths)} are missing): check --cohort_folder"
-        )
     count: dict[str, int] = {}
     files = {}
     for key in sorted(paths):
@@ -236,5 +230,11 @@ def find_cohort(
     if len(count) < 2:
         raise ValueError(
             f"cohort: {place} has {len(count)} speakers, expected at least two"
+        )
+    absent = [path for path in files.values() if not _is_there(path)]
+    if absent:
+        raise FileNotFoundError(
+            f"cohort: no file {absent[0]}, which {place} names ({len(absent)} "
+            f"of {len(files)} are missing): check --cohort_folder"
         )
     return CohortFiles(files, [key.split("/")[0] for key in files])

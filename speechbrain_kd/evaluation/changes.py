@@ -5,6 +5,7 @@ all systems hear the same and a second evaluation repeats the first.
 """
 
 import hashlib
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import torch
 from tqdm import tqdm
 
 from speechbrain_kd.data.audio import SAMPLE_RATE, audio_info, load_audio
+from speechbrain_kd.evaluation.embed import equal_length
 
 Change = Callable[[torch.Tensor, str], torch.Tensor]
 
@@ -154,24 +156,22 @@ def embed_changed(
         raise ValueError("no file to embed: expected at least one utterance")
     ids = list(files)
     # Files of one length follow each other, so that they share batches.
-    order = sorted(ids, key=lambda name: -audio_info(files[name]).duration_s)
-    rows: dict[str, torch.Tensor] = {}
-    waiting: dict[str, torch.Tensor] = {}
-
-    def flush() -> None:
-        batch = torch.stack(list(waiting.values())).to(device)
-        rows.update(zip(waiting, model.embed(batch).float().cpu()))
-        waiting.clear()
-
+    order = sorted(
+        range(len(ids)), key=lambda at: -audio_info(files[ids[at]]).duration_s
+    )
     bar = tqdm(order, unit="utt", desc="embed", disable=not progressbar)
+    changed = ((at, _changed(files[ids[at]], change, ids[at])) for at in bar)
+    rows: dict[int, torch.Tensor] = {}
     with torch.no_grad():
-        for name in bar:
-            wav = change(load_audio(files[name]), name)
-            if wav.shape[0] == 0:
-                raise ValueError(f"{files[name]}: nothing left after a change")
-            first = next(iter(waiting.values()), wav)
-            if first.shape != wav.shape or len(waiting) == batch_size:
-                flush()
-            waiting[name] = wav
-        flush()
-    return ids, torch.stack([rows[name] for name in ids])
+        for positions, wavs in equal_length(changed, batch_size, math.inf):
+            embeddings = model.embed(wavs.to(device)).float().cpu()
+            rows.update(zip(positions, embeddings, strict=True))
+    return ids, torch.stack([rows[at] for at in range(len(ids))])
+
+
+def _changed(path: str | Path, change: Change, name: str) -> torch.Tensor:
+    """A waveform after its change."""
+    wav = change(load_audio(path), name)
+    if wav.shape[0] == 0:
+        raise ValueError(f"{path}: nothing left after a change")
+    return wav

@@ -172,7 +172,7 @@ def _batches(
         batch_size=None,
         num_workers=num_workers,
     )
-    yield from _equal_length(
+    yield from equal_length(
         zip(order, wavs, strict=True), batch_size, max_samples
     )
 
@@ -208,12 +208,29 @@ def _by_length(paths: list[Path], num_workers: int) -> list[int]:
     return sorted(range(len(paths)), key=lambda index: -durations[index])
 
 
-def _equal_length(
+def equal_length(
     wavs: Iterable[tuple[int, torch.Tensor]],
     batch_size: int,
     max_samples: float,
 ) -> Iterator[tuple[list[int], torch.Tensor]]:
-    """Joins neighbours of the same number of samples into batches."""
+    """Joins neighbours of the same number of samples into batches.
+
+    Arguments
+    ---------
+    wavs : Iterable[tuple[int, torch.Tensor]]
+        Position and waveform [samples] of each utterance, at least one.
+    batch_size : int
+        Most utterances in a batch.
+    max_samples : float
+        Most samples in a batch of more than one utterance.
+
+    Yields
+    ------
+    positions : list[int]
+        Of the batch's utterances.
+    wavs : torch.Tensor
+        [batch, samples].
+    """
     indices: list[int] = []
     batch: list[torch.Tensor] = []
     for index, wav in wavs:

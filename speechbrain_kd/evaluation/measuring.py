@@ -15,7 +15,7 @@ from speechbrain_kd.evaluation.evaluation import (
     ListResult,
     PairedTest,
 )
-from speechbrain_kd.evaluation.likelihood import act_dcf, cllr, min_cllr
+from speechbrain_kd.evaluation.likelihood import act_dcf, cllr, hull_cllr
 from speechbrain_kd.evaluation.metrics import OperatingPoints, eer
 from speechbrain_kd.evaluation.scoring import cosine_scores
 from speechbrain_kd.evaluation.trials import TrialList
@@ -119,7 +119,7 @@ def measure_list(
         min_dcf_interval=intervals[1],
         act_dcf=actual,
         cllr=bits,
-        min_cllr=min_cllr(target, impostor),
+        min_cllr=hull_cllr(points),
         tmr=dict(
             zip(measures.fmr, points.tmr_at_fmr(measures.fmr), strict=True)
         ),

@@ -2,6 +2,7 @@
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 
@@ -113,17 +114,15 @@ class OperatingPoints:
         float
             The rate, 0 to 0.5.
         """
-        miss, alarm = self.hull()
-        after = int(np.argmax(miss >= alarm))
-        if after == 0:
-            return float(alarm[0])
-        below = alarm[after - 1] - miss[after - 1]
-        above = miss[after] - alarm[after]
-        share = below / (below + above)
-        return float(alarm[after - 1] + share * np.diff(alarm)[after - 1])
+        return crossing(*self._corners)
 
     def hull(self) -> tuple[np.ndarray, np.ndarray]:
         """Corners of the lower convex hull, miss and false alarm, [corners]."""
+        return self._corners
+
+    @cached_property
+    def _corners(self) -> tuple[np.ndarray, np.ndarray]:
+        """Found once: two rates are read from them."""
         kept = lower_hull(self._missed, self._alarms)
         return (
             self._missed[kept] / self.targets,
@@ -207,6 +206,33 @@ class OperatingPoints:
         # score, also later, when it is compared with float32 scores.
         rounded_down = middle <= low or np.float32(middle) <= low
         return high if rounded_down else middle
+
+
+def crossing(miss: np.ndarray, alarm: np.ndarray) -> float:
+    """Where the line through operating points has equal rates.
+
+    Arguments
+    ---------
+    miss : np.ndarray
+        Rising from 0, [points].
+    alarm : np.ndarray
+        Falling from 1, [points].
+
+    Returns
+    -------
+    float
+        The rate, 0 to 1.
+
+    Example
+    -------
+    >>> crossing(np.array([0.0, 0.25, 1.0]), np.array([1.0, 0.25, 0.0]))
+    0.25
+    """
+    after = int(np.argmax(miss >= alarm))
+    below = alarm[after - 1] - miss[after - 1]
+    above = miss[after] - alarm[after]
+    share = below / (below + above)
+    return float(alarm[after - 1] + share * (alarm[after] - alarm[after - 1]))
 
 
 def _count_below(

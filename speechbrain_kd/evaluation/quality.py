@@ -1,6 +1,10 @@
 """What else tells how far a score can be trusted: speech and magnitude."""
 
+from collections.abc import Mapping
+
 import numpy as np
+
+from speechbrain_kd.evaluation.trials import TrialList
 
 #: Measures of how far a score can be trusted, and the two numbers of each.
 QUALITIES = {
@@ -66,6 +70,35 @@ def magnitude_quality(
     True
     """
     return _logs(enrol_norms, test_norms, "norms of embeddings")
+
+
+#: What makes the two numbers of a trial of the values of its sides.
+_MEASURES = {"duration": duration_quality, "magnitude": magnitude_quality}
+
+
+def trial_quality(
+    values: Mapping[str, np.ndarray], trials: TrialList
+) -> np.ndarray | None:
+    """Quality measures of every trial, side by side.
+
+    Arguments
+    ---------
+    values : Mapping[str, np.ndarray]
+        By key of ``QUALITIES``, durations in seconds or norms of the raw
+        embeddings, [utterances] each.
+    trials : TrialList
+        The trials.
+
+    Returns
+    -------
+    np.ndarray | None
+        float64, [trials, measures]; None without any.
+    """
+    parts = [
+        _MEASURES[kind](each[trials.enrol], each[trials.test])
+        for kind, each in values.items()
+    ]
+    return np.concatenate(parts, axis=1) if parts else None
 
 
 def _logs(one: np.ndarray, two: np.ndarray, what: str) -> np.ndarray:

@@ -13,6 +13,7 @@ from speechbrain_kd.atomic import atomic_path
 from speechbrain_kd.evaluation.metrics import Scores
 from speechbrain_kd.evaluation.plots import plot_det, plot_histogram
 from speechbrain_kd.evaluation.results import SystemResult, gap_closed
+from speechbrain_kd.markdown import table
 
 # Rows come in this order, whatever the order of the systems; others follow.
 ROLES = {
@@ -55,12 +56,11 @@ def markdown_table(systems: Mapping[str, System]) -> str:
     | student (distilled) | 39.6 k | – | – | – | 6.12 % | – | – | – |
     """
     results = _as_dicts(systems)
-    lines = [HEADER, ("---",) + ("---:",) * (len(HEADER) - 1)]
-    share = _share(results)
+    rows, share = [], _share(results)
     for name, result in results.items():
-        lines.append(
+        rows.append(
             (
-                ROLES.get(name, name).replace("|", "\\|"),
+                ROLES.get(name, name),
                 _scaled(result.get("params"), ("", " k", " M", " G")),
                 _fixed(result.get("gmac"), "#.3g"),
                 _scaled(result.get("bytes"), (" B", " kB", " MB", " GB")),
@@ -71,7 +71,7 @@ def markdown_table(systems: Mapping[str, System]) -> str:
                 _fixed(share if name == "student" else None, ".0%"),
             )
         )
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+    return table(HEADER, rows)
 
 
 def write_report(

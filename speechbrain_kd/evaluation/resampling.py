@@ -10,6 +10,8 @@ import logging
 
 import numpy as np
 
+from speechbrain_kd.evaluation.points import crossing
+from speechbrain_kd.evaluation.score_checks import check_costs
 from speechbrain_kd.evaluation.trials import TrialList
 
 logger = logging.getLogger(__name__)
@@ -66,9 +68,9 @@ class ResampledRate:
         statistic: str = "eer",
         p_target: float = 0.01,
     ) -> None:
-        _check(scores, trials, speakers, statistic, p_target)
+        _check(scores, trials, speakers, statistic)
         self.statistic = statistic
-        self.p_target = p_target
+        self._costs = check_costs(p_target, 1.0, 1.0)
         scores, speakers = np.asarray(scores), np.asarray(speakers, np.int32)
         target, impostor = trials.split(scores)
         # Where each trial is in the order of the scores.
@@ -102,9 +104,9 @@ class ResampledRate:
             return float("nan")
         miss, alarm = missed / targets, 1 - passed / impostors
         if self.statistic == "eer":
-            return _crossing(miss, alarm)
-        cost = self.p_target * miss + (1 - self.p_target) * alarm
-        return float(cost.min() / min(self.p_target, 1 - self.p_target))
+            return crossing(miss, alarm)
+        cost = self._costs[0] * miss + self._costs[1] * alarm
+        return float(cost.min() / min(self._costs))
 
 
 def renumber(trials: TrialList, speakers: np.ndarray) -> tuple[np.ndarray, int]:
@@ -191,7 +193,6 @@ def _check(
     trials: TrialList,
     speakers: np.ndarray,
     statistic: str,
-    p_target: float,
 ) -> None:
     """Raises where the arguments do not fit, and says what was expected."""
     if statistic not in STATISTICS:
@@ -199,8 +200,6 @@ def _check(
             f"expected statistic to be one of {', '.join(STATISTICS)}, got "
             f"{statistic!r}"
         )
-    if not 0.0 < p_target < 1.0:
-        raise ValueError(f"p_target must be between 0 and 1, got {p_target}")
     broken = int((~np.isfinite(scores)).sum())
     if broken:
         raise ValueError(
@@ -226,14 +225,3 @@ def _sums(weights: np.ndarray, below: np.ndarray) -> tuple[np.ndarray, int]:
     """Weight of the trials below each level, and of all."""
     sums = np.concatenate([[0], np.cumsum(weights)])
     return sums[below], int(sums[-1])
-
-
-def _crossing(miss: np.ndarray, alarm: np.ndarray) -> float:
-    """Where the line through the operating points has equal rates."""
-    # Level 0 is the least score: nothing lies below it, and the rates differ.
-    after = int(np.argmax(miss >= alarm))
-    below = alarm[after - 1] - miss[after - 1]
-    above = miss[after] - alarm[after]
-    share = below / (below + above)
-    crossing = alarm[after - 1] + share * (alarm[after] - alarm[after - 1])
-    return float(crossing)

@@ -9,6 +9,7 @@ from speechbrain_kd.evaluation.evaluation import (
     SystemFacts,
 )
 from speechbrain_kd.evaluation.measuring import find_test
+from speechbrain_kd.markdown import table
 
 _BETTER, _WORSE, _NOISE = "better", "worse", "within the noise"
 
@@ -49,7 +50,7 @@ def report_text(found: Evaluation) -> str:
     for part in found.where:
         parts += [f"## {part.title} (EER)", part.what, _groups(part)]
     parts += ["## How this was made", _notes(found)]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(part.rstrip("\n") for part in parts) + "\n"
 
 
 def _systems(systems: Sequence[SystemFacts]) -> str:
@@ -196,30 +197,3 @@ def _whole(value: int | None) -> str:
 def _number(value: float | None, form: str) -> str:
     """A number, or a dash."""
     return "–" if value is None else f"{value:{form}}"
-
-
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Markdown; the first column to the left, others to the right.
-
-    Arguments
-    ---------
-    header : Sequence[str]
-        Names of the columns.
-    rows : Sequence[Sequence[str]]
-        Cells.
-
-    Returns
-    -------
-    str
-        Lines.
-
-    Example
-    -------
-    >>> print(table(["system", "EER"], [["a|b", "1 %"]]))
-    | system | EER |
-    | --- | ---: |
-    | a\\|b | 1 % |
-    """
-    lines = [header, ["---", *["---:"] * (len(header) - 1)]]
-    cells = [[cell.replace("|", "\\|") for cell in row] for row in rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in [*lines, *cells])

@@ -84,7 +84,10 @@ def by_duration(
         return cut(wav, seconds, utterance_rng(name, seed))
 
     lengths = np.array(
-        [audio_info(files[name]).duration_s for name in _tests(trials)]
+        [
+            audio_info(files[name]).duration_s
+            for name in tested_utterances(trials)
+        ]
     )
     shortened = ", ".join(
         f"{int((lengths > seconds).sum()):,} to {seconds:g} s"
@@ -149,7 +152,7 @@ def by_snr(
     """
     if noise not in NOISES:
         raise ValueError(f"noise must be one of {NOISES}, got {noise!r}")
-    tests = _tests(trials)
+    tests = tested_utterances(trials)
     babble = None
     if noise == "babble":
         babble = Babble({name: files[name] for name in tests}, seed=seed)
@@ -223,7 +226,7 @@ def changed_tests(
     Breakdown
         The groups in the order of ``changes``, then the unchanged one.
     """
-    tests = {name: files[name] for name in _tests(trials)}
+    tests = {name: files[name] for name in tested_utterances(trials)}
     at = np.unique(trials.test)
     scores: dict[str, dict[str, np.ndarray]] = {}
     for system, model in models.items():
@@ -241,6 +244,6 @@ def changed_tests(
     return break_down(title, what, groups, scores, trials, interval)
 
 
-def _tests(trials: TrialList) -> list[str]:
+def tested_utterances(trials: TrialList) -> list[str]:
     """The utterances of the test side, in their order."""
     return [trials.utterances[index] for index in np.unique(trials.test)]

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+from speechbrain_kd.markdown import table
+
 TAGS = (
     "speechbrain",
     "speaker-verification",
@@ -103,7 +105,7 @@ def results_table(results: Mapping[str, Mapping[str, float | None]]) -> str:
         "min_dcf": ("minDCF (0.01)", "{:.3f}", 1),
     }
     heads = ["system", *(head for head, _, _ in columns.values())]
-    rows = [heads, ["---", *["---:"] * len(columns)]]
+    rows = []
     for system, values in results.items():
         row = [system]
         for key, (_, form, scale) in columns.items():
@@ -111,4 +113,4 @@ def results_table(results: Mapping[str, Mapping[str, float | None]]) -> str:
             told = value is not None
             row.append(form.format(scale * value) if told else _UNMEASURED)
         rows.append(row)
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return table(heads, rows)
