@@ -11,6 +11,7 @@ import torch
 
 from speechbrain_kd.atomic import atomic_path
 from speechbrain_kd.evaluation.metrics import Scores
+from speechbrain_kd.evaluation.page_text import scaled
 from speechbrain_kd.evaluation.plots import plot_det, plot_histogram
 from speechbrain_kd.evaluation.results import SystemResult, gap_closed
 from speechbrain_kd.markdown import table
@@ -61,9 +62,9 @@ def markdown_table(systems: Mapping[str, System]) -> str:
         rows.append(
             (
                 ROLES.get(name, name),
-                _scaled(result.get("params"), ("", " k", " M", " G")),
+                scaled(result.get("params")),
                 _fixed(result.get("gmac"), "#.3g"),
-                _scaled(result.get("bytes"), (" B", " kB", " MB", " GB")),
+                scaled(result.get("bytes"), "B"),
                 _fixed(result.get("ms_per_second"), "#.3g"),
                 _fixed(result.get("eer"), ".2%"),
                 _fixed(result.get("min_dcf"), ".3f"),
@@ -214,16 +215,6 @@ def _check_names(
 def _fixed(value: float | None, form: str) -> str:
     """A number in a given form, or a dash where there is none."""
     return "–" if value is None else f"{value:{form}}".replace("%", " %")
-
-
-def _scaled(value: float | None, units: tuple[str, ...]) -> str:
-    """A number of three digits and its unit (999.5 would take four)."""
-    if value is None:
-        return "–"
-    step = 0
-    while value >= 999.5 and step < len(units) - 1:
-        value, step = value / 1000.0, step + 1
-    return f"{value:.3g}{units[step]}"
 
 
 def _report(facts: dict) -> str:
