@@ -10,13 +10,13 @@ from pathlib import Path
 import torch
 from hyperpyyaml import load_hyperpyyaml, resolve_references
 from speechbrain.nnet.pooling import StatisticsPooling
-from speechbrain.utils.fetching import FetchConfig, fetch
 from speechbrain.utils.parameter_transfer import Pretrainer
 from torch.nn import Module
 
 from speechbrain_kd.speed.features import FastFeatures, feature_key
 from speechbrain_kd.speed.modules import skip_empty_padding
 from speechbrain_kd.teachers.base import Teacher
+from speechbrain_kd.teachers.hub import Source, locate
 from speechbrain_kd.teachers.loading import check_fits, sha256
 from speechbrain_kd.teachers.trust import DEFAULT_ALLOWED, check_text
 
@@ -25,8 +25,6 @@ logger = logging.getLogger(__name__)
 _NEEDED = ("compute_features", "mean_var_norm", "embedding_model")
 #: What an export keeps on request: from its embeddings to its teacher's.
 PROJECTOR = "projector.ckpt"
-
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 
 
 class SpeechBrainTeacher(Teacher):
@@ -86,18 +84,18 @@ class SpeechBrainTeacher(Teacher):
     ) -> None:
         super().__init__(source, trained_on=trained_on)
         self.revision = revision
-        place, config = _locate(str(source), revision, savedir)
-        yaml_path = _fetch(hparams_file, place, config)
+        files = locate(str(source), revision, savedir)
+        yaml_path = files.fetch(hparams_file)
         self.digests[hparams_file] = sha256(yaml_path)
-        hparams = _build(yaml_path, place, (*DEFAULT_ALLOWED, *allowed))
-        self._load(hparams, place, config)
+        hparams = _build(yaml_path, files.place, (*DEFAULT_ALLOWED, *allowed))
+        self._load(hparams, files)
         self.compute_features = hparams["compute_features"]
         self.mean_var_norm = hparams["mean_var_norm"]
         self.embedding_model = hparams["embedding_model"]
         self.projector: Module = torch.nn.Identity()
         self.classifier = None if projector else hparams.get("classifier")
         if projector:
-            self._load_projector(place, config)
+            self._load_projector(files)
         self.features = FastFeatures(self.compute_features, self.mean_var_norm)
         skip_empty_padding(self.embedding_model)
         _silence_pooling(self)
@@ -125,20 +123,22 @@ class SpeechBrainTeacher(Teacher):
             return None
         return self.classifier(embeddings.unsqueeze(1)).squeeze(1)
 
-    def _load(self, hparams: dict, place: str, config: FetchConfig) -> None:
+    def _load(self, hparams: dict, files: Source) -> None:
         """Collects the files, checks that each fits, and loads them."""
         pretrainer = hparams["pretrainer"]
         pretrainer.set_collect_in(None)  # a foreign yaml names no folder here
         for name in pretrainer.loadables:
-            path = pretrainer.paths.setdefault(name, f"{place}/{name}.ckpt")
+            path = pretrainer.paths.setdefault(
+                name, f"{files.place}/{name}.ckpt"
+            )
             folder, _, file = str(path).rpartition("/")
-            if folder != place:
+            if folder != files.place:
                 raise ValueError(
                     f"The yaml of {self.source} loads {name} from {path}: a "
                     "teacher's files must lie beside its yaml. Write the "
                     "path as `!ref <pretrained_path>/FILE`"
                 )
-            found = _fetch(file, place, config)
+            found = files.fetch(file)
             check_fits(pretrainer.loadables[name], found)
             self.digests[file] = sha256(found)
             # Load the very file that was checked, not what is there later.
@@ -147,9 +147,9 @@ class SpeechBrainTeacher(Teacher):
         _refuse_untrained(self.source, hparams, collected)
         pretrainer.load_collected()
 
-    def _load_projector(self, place: str, config: FetchConfig) -> None:
+    def _load_projector(self, files: Source) -> None:
         """Reads ``projector.ckpt``; its sizes say which modules it joins."""
-        path = _fetch(PROJECTOR, place, config)
+        path = files.fetch(PROJECTOR)
         state = torch.load(path, map_location="cpu", weights_only=True)
         weight = state.get("weight") if isinstance(state, dict) else None
         if not isinstance(weight, torch.Tensor) or weight.ndim != 2:
@@ -189,42 +189,6 @@ class SpeechBrainTeacher(Teacher):
                 f"one label for each index from 0 to {classes - 1}"
             )
         return [str(names[index]) for index in range(classes)]
-
-
-def _locate(
-    source: str, revision: str | None, savedir: str | None
-) -> tuple[str, FetchConfig]:
-    """Tells a folder from a hub id, and refuses what can be neither."""
-    if Path(source).is_dir():
-        if revision is not None:
-            logger.warning("%s is a folder: its revision is unused", source)
-        return Path(source).absolute().as_posix(), FetchConfig()
-    if not _HUB_ID.fullmatch(source) or source[0] in "./":
-        raise FileNotFoundError(
-            f"There is no teacher folder {source} (nor is that a hub id such "
-            "as speechbrain/spkrec-ecapa-voxceleb): correct `source`"
-        )
-    config = FetchConfig(revision=revision, huggingface_cache_dir=savedir)
-    return source, config
-
-
-def _fetch(file: str, place: str, config: FetchConfig) -> Path:
-    """Gets one file of the source, or says that it is missing."""
-    try:
-        path = Path(fetch(file, place, fetch_config=config))
-    except (OSError, ValueError) as error:
-        raise FileNotFoundError(
-            f"{file} of the teacher {place} (revision {config.revision}) is "
-            "not to be had: there is no such folder here, and the hub gave "
-            f"{type(error).__name__}: {error}. Check `source`, `revision` "
-            "and the network"
-        ) from error
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"The teacher folder {place} has no {file}: a SpeechBrain "
-            "speaker model has a yaml and each file that its pretrainer names"
-        )
-    return path
 
 
 def _build(path: Path, place: str, allowed: Sequence[str]) -> dict:
