@@ -2,12 +2,16 @@
 
 import hashlib
 import pickle
+import struct
 from pathlib import Path
 
 import torch
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain.processing.features import InputNormalization
 from speechbrain.utils.checkpoints import hook_on_loading_state_dict_checkpoint
+
+from speechbrain_kd.teachers.archives import check_archive
+from speechbrain_kd.teachers.label_file import check_labels
 
 _SHOWN = 3  # keys in a message
 
@@ -48,26 +52,28 @@ def check_fits(loadable: object, path: str | Path) -> None:
     Raises
     ------
     ValueError
-        Naming the file and the first keys that are missing, not expected or
-        of another shape; or if the file holds anything but tensors and plain
-        values.
+        Naming the file and the first keys that are missing, not expected, of
+        another shape or kind, or not finite; or if the file holds anything
+        but tensors and plain values, or no labels for a label encoder.
     """
     if isinstance(loadable, CategoricalEncoder):
-        return  # a text of literals, read without evaluating code
+        check_labels(path)  # a text of literals, nothing of it is run
+        return
     if not isinstance(loadable, torch.nn.Module):
         raise ValueError(
             f"{path} belongs to a {type(loadable).__name__}; a teacher loads "
             "modules and label encoders only"
         )
-    state = _read_state(path)
+    state = read_state(path)
     if isinstance(loadable, InputNormalization):
         expected = {"count": None, "glob_mean": None, "glob_std": None}
         # Published files also hold the statistics of older versions.
-        state = {key: None for key in state if key in expected}
+        state = {key: state[key] for key in state if key in expected}
+        problems = mismatches(expected, dict.fromkeys(state))
     else:
         state = hook_on_loading_state_dict_checkpoint(state)
-        expected = loadable.state_dict()
-    problems = _mismatches(expected, state)
+        problems = mismatches(loadable.state_dict(), state)
+    problems += _unsound(state)
     if problems:
         raise ValueError(
             f"{path} does not fit the {type(loadable).__name__} of its yaml: "
@@ -76,11 +82,46 @@ def check_fits(loadable: object, path: str | Path) -> None:
         )
 
 
-def _read_state(path: str | Path) -> dict:
-    """Reads a state dict without running code that it may hold."""
+# What torch.load raises on bytes that torch.save did not write.
+_DAMAGE = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    RecursionError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    pickle.UnpicklingError,
+    struct.error,
+)
+
+
+def read_state(path: str | Path) -> dict[str, object]:
+    """Reads a state dict without running code that it may hold.
+
+    Arguments
+    ---------
+    path : str | Path
+        A checkpoint.
+
+    Returns
+    -------
+    dict[str, object]
+        What it holds by name, on the CPU.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, grows when it is read, or holds anything but
+        tensors and plain values by name.
+    """
+    check_archive(path)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+    except _DAMAGE as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise ValueError(
             f"{path} is refused: it is damaged, or holds more than tensors "
@@ -92,11 +133,31 @@ def _read_state(path: str | Path) -> dict:
             f"{path} should hold a state_dict, it holds a "
             f"{type(state).__name__}"
         )
+    versions = getattr(state, "_metadata", {})
+    if not all(isinstance(key, str) for key in state) or not (
+        isinstance(versions, dict)
+        and all(isinstance(value, dict) for value in versions.values())
+    ):
+        raise ValueError(
+            f"{path} should hold a state_dict, with a name for each tensor"
+        )
     return state
 
 
-def _mismatches(expected: dict, got: dict) -> list[str]:
-    """Lists what differs between two state dicts, a few keys each."""
+def mismatches(expected: dict, got: dict) -> list[str]:
+    """Lists what differs between two state dicts, a few keys each.
+
+    Arguments
+    ---------
+    expected, got : dict
+        Tensors by name.
+
+    Returns
+    -------
+    list[str]
+        Keys that are missing, not expected or of another shape; empty where
+        all fits.
+    """
     missing = [key for key in expected if key not in got]
     unknown = [key for key in got if key not in expected]
     shapes = [
@@ -104,7 +165,31 @@ def _mismatches(expected: dict, got: dict) -> list[str]:
         for key, value in expected.items()
         if key in got and _shape(value) != _shape(got[key])
     ]
-    kinds = {"missing": missing, "not expected": unknown, "shapes": shapes}
+    return _listed(
+        {"missing": missing, "not expected": unknown, "shapes": shapes}
+    )
+
+
+def _unsound(state: dict) -> list[str]:
+    """Lists what no training leaves in a checkpoint."""
+    tensors = {
+        key: value for key, value in state.items() if torch.is_tensor(value)
+    }
+    odd = {
+        key
+        for key, value in tensors.items()
+        if value.layout != torch.strided or value.is_meta or value.is_quantized
+    }
+    broken = [
+        key
+        for key, value in tensors.items()
+        if key not in odd and not value.isfinite().all()
+    ]
+    return _listed({"no plain tensor": sorted(odd), "NaN or infinite": broken})
+
+
+def _listed(kinds: dict[str, list[str]]) -> list[str]:
+    """Names the first keys of each kind of problem."""
     return [
         f"{kind}: {', '.join(keys[:_SHOWN])}"
         + (f" and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else "")
@@ -113,6 +198,9 @@ def _mismatches(expected: dict, got: dict) -> list[str]:
     ]
 
 
-def _shape(value: object) -> list[int] | None:
-    """Gives the shape of a tensor; None for anything else."""
-    return list(value.shape) if torch.is_tensor(value) else None
+def _shape(value: object) -> str:
+    """Gives the shape of a tensor, and its kind where that is not float."""
+    if not torch.is_tensor(value):
+        return "no tensor"
+    kind = "" if value.is_floating_point() else f" {value.dtype}"
+    return f"{list(value.shape)}{kind}"

@@ -1,15 +1,20 @@
 """What an ONNX file must be before it can serve as a teacher."""
 
-from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
 from speechbrain_kd.teachers.loading import sha256
+from speechbrain_kd.teachers.onnx_checks import check_model
+from speechbrain_kd.teachers.onnx_sizes import check_sizes
+
+if TYPE_CHECKING:
+    import onnx
 
 
 def digests(path: Path) -> dict[str, str]:
-    """Hashes the files of a model, refusing any outside its folder.
+    """Hashes the files of a model once they are known to be harmless.
 
     Arguments
     ---------
@@ -20,31 +25,42 @@ def digests(path: Path) -> dict[str, str]:
     -------
     dict[str, str]
         SHA-256 by file name.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the model, or a file of its weights, is not there.
+    ValueError
+        If it is no ONNX model, or one of those that
+        :mod:`~speechbrain_kd.teachers.onnx_checks` refuses.
     """
     if not path.is_file():
         raise FileNotFoundError(
             f"There is no ONNX model {path}: set the teacher's `source` to "
             "the .onnx file of a speaker model"
         )
-    folder = path.parent.resolve()
-    digests = {path.name: sha256(path)}
-    for location in sorted(_external_files(path)):
-        weights = (folder / location).resolve()
-        if not weights.is_relative_to(folder):
-            raise ValueError(
-                f"{path} reads weights from {location}, outside its own "
-                "folder: refused. Save the model with its weights beside it"
-            )
-        if not weights.is_file():
-            raise FileNotFoundError(
-                f"{path} needs its weights file {location} beside it"
-            )
-        digests[location] = sha256(weights)
-    return digests
+    model = read_model(path)
+    files = check_model(model, path)
+    places = {path.name: path} | files
+    check_sizes(
+        model, path, sum(file.stat().st_size for file in places.values())
+    )
+    return {name: sha256(file) for name, file in sorted(places.items())}
 
 
-def _external_files(path: Path) -> set[str]:
-    """Collects the names of the weight files that a model refers to."""
+def read_model(path: Path) -> "onnx.ModelProto":
+    """Reads a model without the weights that lie in files of their own.
+
+    Arguments
+    ---------
+    path : Path
+        The ``.onnx`` file.
+
+    Returns
+    -------
+    onnx.ModelProto
+        The model. ValueError where it is none, ImportError without onnx.
+    """
     try:
         import onnx
         from google.protobuf.message import DecodeError
@@ -52,25 +68,11 @@ def _external_files(path: Path) -> set[str]:
         raise ImportError(_install("onnx")) from error
     try:
         model = onnx.load(str(path), load_external_data=False)
-    except DecodeError as error:
+    except (DecodeError, RecursionError) as error:
         raise ValueError(f"{path} is not an ONNX model: {error}") from error
-    return {
-        entry.value
-        for message in _messages(model)
-        if isinstance(message, onnx.TensorProto)
-        for entry in message.external_data
-        if entry.key == "location"
-    }
-
-
-def _messages(message: object) -> Iterator[object]:
-    """Visits a protobuf message and every message within it."""
-    yield message
-    for field, value in message.ListFields():
-        if field.message_type is not None:
-            parts = [value] if hasattr(value, "ListFields") else value
-            for part in parts:
-                yield from _messages(part)
+    if not model.graph.node:
+        raise ValueError(f"{path} is not an ONNX model: it has no operators")
+    return model
 
 
 def session(path: Path, num_threads: int | None, provider: str) -> object:
@@ -107,7 +109,18 @@ def session(path: Path, num_threads: int | None, provider: str) -> object:
         )
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = num_threads or torch.get_num_threads()
-    return onnxruntime.InferenceSession(str(path), options, providers=wanted)
+    options.log_severity_level = 4  # what fails is raised
+    try:
+        return onnxruntime.InferenceSession(
+            str(path), options, providers=wanted
+        )
+    except Exception as error:
+        # Its errors have no base class of their own.
+        if type(error).__module__.partition(".")[0] != "onnxruntime":
+            raise
+        raise ValueError(
+            f"{path} is refused by onnxruntime: {str(error).splitlines()[0]}"
+        ) from error
 
 
 def _install(package: str) -> str:
@@ -146,31 +159,3 @@ def choose(nodes: list, name: str | None, path: Path, kind: str) -> object:
             f"by `{kind}_name`"
         )
     return nodes[names.index(name)]
-
-
-def check_shape(node: object, n_mels: int | None) -> None:
-    """Refuses an input of the wrong rank, or fixed where it must vary.
-
-    Arguments
-    ---------
-    node : onnxruntime.NodeArg
-        The input.
-    n_mels : int | None
-        Size of its last axis; None for a model of waveforms.
-    """
-    axes = ["batch", "samples"] if n_mels is None else ["batch", "frames"]
-    wanted = axes if n_mels is None else [*axes, str(n_mels)]
-    shape = list(node.shape)
-    problem = f"{len(shape)} axes" if len(shape) != len(wanted) else None
-    for axis, size in zip(axes, shape, strict=False):
-        if isinstance(size, int) and problem is None:
-            problem = f"a fixed {axis} axis of {size}"
-    if problem is None and n_mels and shape[-1] != n_mels:
-        if isinstance(shape[-1], int):
-            problem = f"{shape[-1]} mel bins"
-    if problem:
-        raise ValueError(
-            f"The input {node.name} has {problem}, its shape is {shape}: an "
-            f"ONNX teacher takes [{', '.join(wanted)}]. Export it with "
-            "dynamic axes, or set `n_mels` and `frontend` to its own"
-        )

@@ -16,6 +16,12 @@ import torch
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain.utils.parameter_transfer import Pretrainer
 
+from speechbrain_kd.teachers.yaml_limits import (
+    LARGEST,
+    check_depth,
+    check_limits,
+)
+
 # Where the classes of a speaker model live. Narrower than "speechbrain.":
 # speechbrain.utils and .integrations run commands and fetch foreign code.
 DEFAULT_ALLOWED = (
@@ -32,6 +38,9 @@ _REFUSED = (
     "speechbrain.lobes.models.discrete.",
     "speechbrain.lobes.models.fairseq_wav2vec.",
 )
+# Nor may a hub's yaml name a teacher: that one reads files of its choosing,
+# by its own list of `allowed`.
+NOT_FOREIGN = ("speechbrain_kd.bench.", "speechbrain_kd.teachers.")
 # Functions that an activation may name; some of torch.nn.functional are
 # built-ins of torch._C._nn.
 _FUNCTIONS = ("speechbrain.nnet.", "torch.nn.functional.", "torch._C._nn.")
@@ -80,7 +89,41 @@ def check_yaml(
     ...
     ValueError: .../hyperparams.yaml, line 1: the tag !apply:os.popen is ...
     """
-    check_text(Path(path).read_text(encoding="utf-8"), str(path), allowed)
+    check_text(read_yaml(path), str(path), allowed, refused=NOT_FOREIGN)
+
+
+def read_yaml(path: str | Path) -> str:
+    """Reads the text of a foreign yaml.
+
+    Arguments
+    ---------
+    path : str | Path
+        The yaml file.
+
+    Returns
+    -------
+    str
+        Its text.
+
+    Raises
+    ------
+    ValueError
+        If it is too large for a yaml, or no text in UTF-8.
+    """
+    path = Path(path)
+    with open(path, "rb") as stream:
+        data = stream.read(LARGEST + 1)
+    if len(data) > LARGEST:
+        raise ValueError(
+            f"{path} has {path.stat().st_size} bytes: the yaml of a speaker "
+            f"model has at most {LARGEST}"
+        )
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{path} is no yaml, which is a text in UTF-8: {error}"
+        ) from error
 
 
 def check_text(
@@ -88,6 +131,7 @@ def check_text(
     name: str,
     allowed: Sequence[str] = DEFAULT_ALLOWED,
     resolved: bool = False,
+    refused: Sequence[str] = (),
 ) -> None:
     """Does the work of :func:`check_yaml` on a text.
 
@@ -101,16 +145,19 @@ def check_text(
         As in :func:`check_yaml`.
     resolved : bool
         Whether references have been resolved: then none may be left.
+    refused : Sequence[str]
+        Prefixes whose classes may not be named, whatever is allowed.
     """
+    check_depth(text, name)
     try:
         root = ruamel.yaml.Loader(text).get_single_node()
-    except ruamel.yaml.YAMLError as error:
+    except (ruamel.yaml.YAMLError, RecursionError) as error:
         raise ValueError(f"{name} is not valid yaml: {error}") from error
     if not isinstance(root, ruamel.yaml.MappingNode):
         raise ValueError(f"{name} should hold a mapping of keys to values")
     tags = _PLAIN if resolved else _PLAIN | _UNRESOLVED
     for node in _walk(root):
-        reason = _objection(node, tags, allowed)
+        reason = _objection(node, tags, allowed, (*_REFUSED, *refused))
         if reason:
             line = node.start_mark.line + 1
             raise ValueError(
@@ -120,6 +167,7 @@ def check_text(
                 "file only if you trust its author, with more `allowed` "
                 "prefixes"
             )
+    check_limits(root, name)
 
 
 def _walk(root: ruamel.yaml.Node) -> Iterator[ruamel.yaml.Node]:
@@ -144,7 +192,10 @@ def _tag(node: ruamel.yaml.Node) -> str:
 
 
 def _objection(
-    node: ruamel.yaml.Node, tags: set[str], allowed: Sequence[str]
+    node: ruamel.yaml.Node,
+    tags: set[str],
+    allowed: Sequence[str],
+    refused: tuple[str, ...],
 ) -> str | None:
     """Says what is wrong with a node; None if nothing is."""
     tag = _tag(node)
@@ -152,22 +203,25 @@ def _objection(
     if tag in tags:
         return _tuple_objection(node)
     if kind in ("!new", "!name"):
-        return _target_objection(kind, target, allowed)
+        return _target_objection(kind, target, tuple(allowed), refused)
     if kind == "!apply":
         return None if target == _SEED else "it calls a function"
     return "it is none of the tags of a speaker model"
 
 
 def _tuple_objection(node: ruamel.yaml.Node) -> str | None:
-    """HyperPyYAML hands the inside of "(…)" to PyYAML's unsafe loader."""
-    value = node.value
-    if isinstance(value, str) and value.startswith("(") and "!" in value:
-        return f"the tuple {value} holds a tag"
+    """HyperPyYAML hands the inside of "(…)" to PyYAML's unsafe loader, and
+    of whatever else has the tag."""
+    value, tuples = node.value, str(node.tag) == "!tuple"
+    if not isinstance(value, str):
+        return "only a text is a tuple" if tuples else None
+    if (tuples or value.startswith("(")) and re.search(r"[!%&*]", value):
+        return f"the tuple {value} holds a tag or an alias"
     return None
 
 
 def _target_objection(
-    kind: str, target: str, allowed: Sequence[str]
+    kind: str, target: str, allowed: tuple[str, ...], refused: tuple[str, ...]
 ) -> str | None:
     """Says why a class or function may not be named; None if it may."""
     if not _DOTTED.fullmatch(target) or "__" in target:
@@ -175,7 +229,7 @@ def _target_objection(
     helpers = {f"{cls.__module__}.{cls.__name__}" for cls in _HELPERS}
     if kind == "!new" and target in helpers:
         return None
-    if not target.startswith(tuple(allowed)) or target.startswith(_REFUSED):
+    if not target.startswith(allowed) or target.startswith(refused):
         return f"{target} is not under an allowed prefix"
     try:
         found = pydoc.locate(target)
@@ -186,7 +240,7 @@ def _target_objection(
     home = f"{getattr(found, '__module__', None)}."
     if inspect.isclass(found) and issubclass(found, torch.nn.Module):
         # torch.nn.modules.os and the like only pass through a prefix.
-        if home.startswith(tuple(allowed)) and not home.startswith(_REFUSED):
+        if home.startswith(allowed) and not home.startswith(refused):
             return None
     elif kind == "!name" and inspect.isroutine(found):
         if home.startswith(_FUNCTIONS):
