@@ -1,26 +1,25 @@
 """A teacher from a SpeechBrain model folder or from the hub."""
 
-import io
-import logging
-import re
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
-from hyperpyyaml import load_hyperpyyaml, resolve_references
-from speechbrain.nnet.pooling import StatisticsPooling
 from speechbrain.utils.parameter_transfer import Pretrainer
 from torch.nn import Module
 
 from speechbrain_kd.speed.features import FastFeatures, feature_key
 from speechbrain_kd.speed.modules import skip_empty_padding
 from speechbrain_kd.teachers.base import Teacher
+from speechbrain_kd.teachers.class_names import class_names
+from speechbrain_kd.teachers.dry_run import dry_run
+from speechbrain_kd.teachers.expected import check_expected
+from speechbrain_kd.teachers.files import check_link, check_name
 from speechbrain_kd.teachers.hub import Source, locate
-from speechbrain_kd.teachers.loading import check_fits, sha256
-from speechbrain_kd.teachers.trust import DEFAULT_ALLOWED, check_text
-
-logger = logging.getLogger(__name__)
+from speechbrain_kd.teachers.loading import check_fits, read_state, sha256
+from speechbrain_kd.teachers.pooling import silence_pooling
+from speechbrain_kd.teachers.trust import DEFAULT_ALLOWED
+from speechbrain_kd.teachers.yaml_build import load_foreign
 
 _NEEDED = ("compute_features", "mean_var_norm", "embedding_model")
 #: What an export keeps on request: from its embeddings to its teacher's.
@@ -52,10 +51,13 @@ class SpeechBrainTeacher(Teacher):
     allowed : Sequence[str]
         Further module prefixes, such as ``["my_package."]``, whose model
         classes the yaml may name.
-
     projector : bool
         Whether to speak in the space of the model's own teacher, by the
         ``projector.ckpt`` of an export that kept it (``keep_projector``).
+    expected : Mapping[str, Any] | None
+        What the model is said to be, by name: ``n_mels``, ``embedding_dim``,
+        ``classes`` (None without a classifier), ``cosine_logits`` and
+        ``parameters`` (of the embedding model). Another one is refused.
 
     Raises
     ------
@@ -81,13 +83,16 @@ class SpeechBrainTeacher(Teacher):
         hparams_file: str = "hyperparams.yaml",
         allowed: Sequence[str] = (),
         projector: bool = False,
+        expected: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(source, trained_on=trained_on)
-        self.revision = revision
         files = locate(str(source), revision, savedir)
         yaml_path = files.fetch(hparams_file)
+        check_link(yaml_path)
         self.digests[hparams_file] = sha256(yaml_path)
-        hparams = _build(yaml_path, files.place, (*DEFAULT_ALLOWED, *allowed))
+        prefixes = (*DEFAULT_ALLOWED, *allowed)
+        hparams = load_foreign(yaml_path, files.place, prefixes)
+        _check_parts(hparams, yaml_path)
         self._load(hparams, files)
         self.compute_features = hparams["compute_features"]
         self.mean_var_norm = hparams["mean_var_norm"]
@@ -98,10 +103,14 @@ class SpeechBrainTeacher(Teacher):
             self._load_projector(files)
         self.features = FastFeatures(self.compute_features, self.mean_var_norm)
         skip_empty_padding(self.embedding_model)
-        _silence_pooling(self)
+        silence_pooling(self)
         self.freeze()
         self._probe()
-        self.labels = self._read_labels(hparams.get("label_encoder"))
+        self._name_classes(hparams, files)
+        #: The commit that was loaded; None for a folder.
+        self.revision = files.revision_found
+        if expected:
+            check_expected(self.source, expected, self._facts())
 
     def encode(self, wavs: torch.Tensor, lens: torch.Tensor) -> torch.Tensor:
         """Embeds a batch as ``EncoderClassifier.encode_batch`` does."""
@@ -127,6 +136,7 @@ class SpeechBrainTeacher(Teacher):
         """Collects the files, checks that each fits, and loads them."""
         pretrainer = hparams["pretrainer"]
         pretrainer.set_collect_in(None)  # a foreign yaml names no folder here
+        pretrainer.custom_hooks.clear()  # nor what loads its files
         for name in pretrainer.loadables:
             path = pretrainer.paths.setdefault(
                 name, f"{files.place}/{name}.ckpt"
@@ -138,7 +148,9 @@ class SpeechBrainTeacher(Teacher):
                     "teacher's files must lie beside its yaml. Write the "
                     "path as `!ref <pretrained_path>/FILE`"
                 )
+            check_name(file, f"The yaml of {self.source}")
             found = files.fetch(file)
+            check_link(found)
             check_fits(pretrainer.loadables[name], found)
             self.digests[file] = sha256(found)
             # Load the very file that was checked, not what is there later.
@@ -150,8 +162,8 @@ class SpeechBrainTeacher(Teacher):
     def _load_projector(self, files: Source) -> None:
         """Reads ``projector.ckpt``; its sizes say which modules it joins."""
         path = files.fetch(PROJECTOR)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        weight = state.get("weight") if isinstance(state, dict) else None
+        check_link(path)
+        weight = read_state(path).get("weight")
         if not isinstance(weight, torch.Tensor) or weight.ndim != 2:
             raise ValueError(
                 f"{path}: expected a matrix `weight` [teacher's dim, dim], got "
@@ -163,9 +175,9 @@ class SpeechBrainTeacher(Teacher):
 
     def _probe(self) -> None:
         """Finds the embedding's size and the classifier's kind by trial."""
+        self.embedding_dim = dry_run(self)
         noise = torch.Generator().manual_seed(0)
-        embedding = self.embed(0.1 * torch.randn(1, 16000, generator=noise))
-        self.embedding_dim = embedding.shape[-1]
+        embedding = torch.randn(1, self.embedding_dim, generator=noise)
         with torch.no_grad():
             once, tenfold = (
                 self.classify(scale * embedding) for scale in (1.0, 10.0)
@@ -176,37 +188,30 @@ class SpeechBrainTeacher(Teacher):
             and torch.allclose(once, tenfold, atol=1e-4)
         )
 
-    def _read_labels(self, encoder: object | None) -> list[str] | None:
-        """Lists the class names in the order of the logits."""
-        if self.classifier is None or encoder is None:
-            return None
-        classes = self.classify(torch.ones(1, self.embedding_dim)).shape[-1]
-        names = encoder.ind2lab
-        if sorted(names) != list(range(classes)):
-            raise ValueError(
-                f"The label encoder of {self.source} has {len(names)} labels "
-                f"where its classifier has {classes} classes: it must hold "
-                f"one label for each index from 0 to {classes - 1}"
-            )
-        return [str(names[index]) for index in range(classes)]
+    def _name_classes(self, hparams: dict, files: Source) -> None:
+        """Finds the labels of the classifier, where there is one."""
+        logits = self.classify(torch.ones(1, self.embedding_dim))
+        if logits is None:
+            return
+        self.labels, digests = class_names(hparams, files, logits.shape[-1])
+        self.digests.update(digests)
+
+    def _facts(self) -> dict[str, Any]:
+        """What can be expected of a model, as it was loaded."""
+        second, embedding = torch.zeros(1, 16000), self.embedding_dim
+        logits = self.classify(torch.ones(1, embedding))
+        weights = self.embedding_model.parameters()
+        return {
+            "n_mels": self.features(second, torch.ones(1)).shape[-1],
+            "embedding_dim": embedding,
+            "classes": None if logits is None else logits.shape[-1],
+            "cosine_logits": self.cosine_logits,
+            "parameters": sum(weight.numel() for weight in weights),
+        }
 
 
-def _build(path: Path, place: str, allowed: Sequence[str]) -> dict:
-    """Reads a yaml once it is known to build nothing but a model.
-
-    It is checked twice, since references can put together what no line says.
-    """
-    text = path.read_text(encoding="utf-8")
-    check_text(text, str(path), allowed)
-    overrides = {}
-    if re.search(r"^pretrained_path:", text, re.MULTILINE):
-        overrides["pretrained_path"] = place
-    resolved = resolve_references(text, overrides).getvalue()
-    name = f"{path} with its references resolved"
-    check_text(resolved, name, allowed, resolved=True)
-    # A student of the same seed starts alike with a teacher and without.
-    with torch.random.fork_rng(devices=[]):
-        hparams = load_hyperpyyaml(io.StringIO(resolved))
+def _check_parts(hparams: dict, path: Path) -> None:
+    """Raises where a yaml lacks a part of a speaker model."""
     absent = [
         key for key in _NEEDED if not isinstance(hparams.get(key), Module)
     ]
@@ -217,7 +222,6 @@ def _build(path: Path, place: str, allowed: Sequence[str]) -> dict:
             f"{path} lacks {', '.join(absent)}: a SpeechBrain speaker model "
             f"has {', '.join(_NEEDED)} and a pretrainer"
         )
-    return hparams
 
 
 def _refuse_untrained(source: str, hparams: dict, collected: dict) -> None:
@@ -230,22 +234,3 @@ def _refuse_untrained(source: str, hparams: dict, collected: dict) -> None:
                 f"The pretrainer of {source} loads no {key}, whose weights "
                 "would stay random: add it to `loadables` and `paths`"
             )
-
-
-def _silence_pooling(module: Module) -> None:
-    """Makes an x-vector deterministic.
-
-    SpeechBrain's statistics pooling adds noise of at most 9e-5 to the mean,
-    also in eval mode: a frozen teacher would change from call to call, and
-    draw from the random numbers of the training.
-    """
-    for part in module.modules():
-        if isinstance(part, StatisticsPooling):
-            part._get_gauss_noise = partial(_middle_of_noise, part.eps)
-
-
-def _middle_of_noise(
-    eps: float, shape: torch.Size, device: str | torch.device = "cpu"
-) -> torch.Tensor:
-    """Gives the middle of the range that the pooling draws from."""
-    return torch.full(shape, 5.0 * eps, device=device)

@@ -1,15 +1,11 @@
 """Fixtures for teachers: model folders, a hub, waveforms."""
 
-import hashlib
-import http.server
-import threading
-from pathlib import Path
+import time
 
 import pytest
 import torch
+from small_hub import COMMIT, TINY, point_at, serve
 from teacher_layout import write_model
-
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 @pytest.fixture
@@ -26,70 +22,30 @@ def ecapa(tmp_path):
     return write_model(tmp_path / "ecapa")
 
 
-class _Hub(http.server.BaseHTTPRequestHandler):
-    """Answers the two requests of ``hf_hub_download`` for one model."""
-
-    folder: Path
-    asked: list[str]
-
-    def _send(self, body: bool) -> None:
-        self.asked.append(self.path)
-        prefix = "/speechbrain/tiny/resolve/"
-        revision, _, name = self.path.removeprefix(prefix).partition("/")
-        file = self.folder / name
-        known = self.path.startswith(prefix) and revision in (
-            "main",
-            "v1",
-            COMMIT,
-        )
-        if not known or not file.is_file():
-            self.send_response(404)
-            self.send_header(
-                "X-Error-Code", "EntryNotFound" if known else "RevisionNotFound"
-            )
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-            return
-        data = file.read_bytes()
-        self.send_response(200)
-        self.send_header("ETag", f'"{hashlib.sha256(data).hexdigest()}"')
-        self.send_header("X-Repo-Commit", COMMIT)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        if body:
-            self.wfile.write(data)
-
-    def do_HEAD(self) -> None:
-        self._send(body=False)
-
-    def do_GET(self) -> None:
-        self._send(body=True)
-
-    def log_message(self, *args) -> None:
-        """Keeps quiet."""
+@pytest.fixture
+def small_hub(tmp_path, monkeypatch):
+    """An empty hub of this machine, which the client asks."""
+    with serve() as hub:
+        point_at(hub, tmp_path / "cache", monkeypatch)
+        yield hub
 
 
 @pytest.fixture
-def hub(tmp_path, ecapa, monkeypatch):
-    """The model speechbrain/tiny on a hub of this machine; gives the paths
-    that were asked for."""
-    import huggingface_hub.constants as constants
+def served(small_hub, ecapa):
+    """A hub with one model, one commit and the names main and v1."""
+    small_hub.publish(TINY, ecapa, COMMIT, "v1")
+    return small_hub
 
-    handler = type("Hub", (_Hub,), {"folder": ecapa, "asked": []})
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    url = f"http://127.0.0.1:{server.server_port}"
-    # The package reads HF_ENDPOINT once, when it is imported.
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(constants, "ENDPOINT", url)
-    monkeypatch.setattr(
-        constants,
-        "HUGGINGFACE_CO_URL_TEMPLATE",
-        url + "/{repo_id}/resolve/{revision}/{filename}",
-    )
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-    yield handler.asked
-    server.shutdown()
-    server.server_close()
-    thread.join()
+
+@pytest.fixture
+def hub(served):
+    """The paths that were asked of that hub."""
+    return served.asked
+
+
+@pytest.fixture
+def waits(monkeypatch):
+    """The seconds that were to be waited, which nobody waits."""
+    waited = []
+    monkeypatch.setattr(time, "sleep", waited.append)
+    return waited

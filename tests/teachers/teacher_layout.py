@@ -1,4 +1,9 @@
-"""Small speaker models in exactly the layout that SpeechBrain publishes."""
+"""Speaker models in exactly the layout that SpeechBrain publishes, small or of
+the published sizes, with random weights.
+
+ECAPA and the x-vector load five files. The ResNet's pretrainer loads encoder
+and classifier alone: its yaml declares a label encoder, and leaves it empty.
+"""
 
 from pathlib import Path
 
@@ -9,24 +14,24 @@ _ENCODERS = {
     "ecapa": """\
 embedding_model: !new:speechbrain.lobes.models.ECAPA_TDNN.ECAPA_TDNN
     input_size: !ref <n_mels>
-    channels: [16, 16, 16, 16, 48]
+    channels: {channels}
     kernel_sizes: [5, 3, 3, 3, 1]
     dilations: [1, 2, 3, 4, 1]
-    attention_channels: 8
-    lin_neurons: 12
+    attention_channels: {attention}
+    lin_neurons: {dim}
 classifier: !new:speechbrain.lobes.models.ECAPA_TDNN.Classifier
-    input_size: 12
+    input_size: {dim}
     out_neurons: !ref <out_n_neurons>
 """,
     "resnet": """\
 embedding_model: !new:speechbrain.lobes.models.ResNet.ResNet
     input_size: !ref <n_mels>
-    channels: [8, 8, 8, 8]
+    channels: {channels}
     strides: [1, 2, 2, 2]
-    block_sizes: [1, 1, 1, 1]
-    lin_neurons: 12
+    block_sizes: {blocks}
+    lin_neurons: {dim}
 classifier: !new:speechbrain.lobes.models.ResNet.Classifier
-    input_size: 12
+    input_size: {dim}
     out_neurons: !ref <out_n_neurons>
 """,
     "xvector": """\
@@ -34,26 +39,47 @@ embedding_model: !new:speechbrain.lobes.models.Xvector.Xvector
     in_channels: !ref <n_mels>
     activation: !name:torch.nn.LeakyReLU
     tdnn_blocks: 5
-    tdnn_channels: [16, 16, 16, 16, 24]
+    tdnn_channels: {channels}
     tdnn_kernel_sizes: [5, 3, 3, 1, 1]
     tdnn_dilations: [1, 2, 3, 1, 1]
-    lin_neurons: 12
+    lin_neurons: {dim}
 classifier: !new:speechbrain.lobes.models.Xvector.Classifier
-    input_shape: [null, null, 12]
+    input_shape: [null, null, {dim}]
     activation: !name:torch.nn.LeakyReLU
     lin_blocks: 1
-    lin_neurons: 12
+    lin_neurons: {dim}
     out_neurons: !ref <out_n_neurons>
 """,
 }
+_SMALL = {
+    "ecapa": {"channels": [16] * 4 + [48], "attention": 8, "dim": 12},
+    "resnet": {"channels": [8] * 4, "blocks": [1] * 4, "dim": 12},
+    "xvector": {"channels": [16] * 4 + [24], "dim": 12},
+}
+_PUBLISHED = {
+    "ecapa": {"channels": [1024] * 4 + [3072], "attention": 128, "dim": 192},
+    "resnet": {
+        "channels": [128, 128, 256, 256],
+        "blocks": [3, 4, 6, 3],
+        "dim": 256,
+    },
+    "xvector": {"channels": [512] * 4 + [1500], "dim": 512},
+}
+#: Where each kind is published, and the number of its classes there.
+HUB_IDS = {
+    "ecapa": "speechbrain/spkrec-ecapa-voxceleb",
+    "resnet": "speechbrain/spkrec-resnet-voxceleb",
+    "xvector": "speechbrain/spkrec-xvect-voxceleb",
+}
+PUBLISHED_CLASSES = 7205
 
 _YAML = """\
 # ################################
 # Model: as published on the hub
 # ################################
-pretrained_path: speechbrain/spkrec-{kind}-voxceleb
 n_mels: {n_mels}
-out_n_neurons: 5
+pretrained_path: {hub_id}
+out_n_neurons: {classes}
 
 compute_features: !new:speechbrain.lobes.features.Fbank
     n_mels: !ref <n_mels>
@@ -74,41 +100,80 @@ label_encoder: !new:speechbrain.dataio.encoder.CategoricalEncoder
 
 pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
     loadables:
-        embedding_model: !ref <embedding_model>
-        mean_var_norm_emb: !ref <mean_var_norm_emb>
-        classifier: !ref <classifier>
-        label_encoder: !ref <label_encoder>
+{loadables}
     paths:
-        embedding_model: !ref <pretrained_path>/embedding_model.ckpt
-        mean_var_norm_emb: !ref <pretrained_path>/mean_var_norm_emb.ckpt
-        classifier: !ref <pretrained_path>/classifier.ckpt
-        label_encoder: !ref <pretrained_path>/label_encoder.txt
+{paths}
 """
+_LOADED = {
+    "embedding_model": "embedding_model.ckpt",
+    "mean_var_norm_emb": "mean_var_norm_emb.ckpt",
+    "classifier": "classifier.ckpt",
+    "label_encoder": "label_encoder.txt",
+}
+#: All files of an ECAPA or an x-vector.
+FILES = {"hyperparams.yaml", *_LOADED.values()}
 
 
-def write_model(folder: Path, kind: str = "ecapa") -> Path:
-    """Writes a small model with random weights and moved statistics."""
+def write_model(
+    folder: Path,
+    kind: str = "ecapa",
+    classes: int = 5,
+    published: bool = False,
+    seed: int = 3,
+    first: int = 10000,
+) -> Path:
+    """Writes a model with random weights and moved statistics.
+
+    Its classes are the speakers from id10000 (or another number) on.
+    """
     folder.mkdir(parents=True)
-    text = _YAML.format(
-        kind=kind,
-        n_mels=24 if kind == "xvector" else 80,
-        encoder=_ENCODERS[kind],
-    )
+    sizes = (_PUBLISHED if published else _SMALL)[kind]
+    text = _text(kind, classes, sizes)
     (folder / "hyperparams.yaml").write_text(text)
-    torch.manual_seed(3)
+    torch.manual_seed(seed)
     hparams = load_hyperpyyaml(text)
     feats = torch.randn(4, 120, hparams["n_mels"])
-    hparams["classifier"](hparams["embedding_model"](feats))
+    with torch.no_grad():
+        hparams["classifier"](hparams["embedding_model"](feats))
     for name in ("embedding_model", "classifier"):
         torch.save(hparams[name].state_dict(), folder / f"{name}.ckpt")
-    stats = {
-        "count": 1,
-        "glob_mean": torch.zeros(12),
-        "glob_std": torch.ones(12),
-        "spk_dict_mean": {},  # as the published files still have it
-    }
-    torch.save(stats, folder / "mean_var_norm_emb.ckpt")
-    lines = [f"'id1000{index}' => {index}\n" for index in range(5)]
+    if kind != "resnet":
+        stats = {
+            "count": 1,
+            "glob_mean": torch.zeros(sizes["dim"]),
+            "glob_std": torch.ones(sizes["dim"]),
+            "spk_dict_mean": {},  # as the published files still have it
+        }
+        torch.save(stats, folder / "mean_var_norm_emb.ckpt")
+    lines = [
+        f"'id{first + index:05d}' => {index}\n" for index in range(classes)
+    ]
     ending = "================\n'starting_index' => 0\n"
     (folder / "label_encoder.txt").write_text("".join(lines) + ending)
     return folder
+
+
+def _text(kind: str, classes: int, sizes: dict) -> str:
+    """The yaml of a kind."""
+    loaded = ("embedding_model", "classifier") if kind == "resnet" else _LOADED
+    loadables = [f"        {name}: !ref <{name}>" for name in loaded]
+    paths = [
+        f"        {name}: !ref <pretrained_path>/{_LOADED[name]}"
+        for name in loaded
+    ]
+    return _YAML.format(
+        hub_id=HUB_IDS[kind],
+        n_mels=24 if kind == "xvector" else 80,
+        classes=classes,
+        encoder=_ENCODERS[kind].format(**sizes),
+        loadables="\n".join(loadables),
+        paths="\n".join(paths),
+    )
+
+
+def edit(folder, old, new):
+    """Changes the yaml of a model folder."""
+    path = folder / "hyperparams.yaml"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))

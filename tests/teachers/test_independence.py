@@ -15,7 +15,7 @@ from test_onnx import Pooled, export
 from speechbrain_kd.evaluation import embed_files
 from speechbrain_kd.students.encoder import SpeakerEncoder
 from speechbrain_kd.teachers import OnnxTeacher, RunTeacher, SpeechBrainTeacher
-from speechbrain_kd.teachers.speechbrain import _silence_pooling
+from speechbrain_kd.teachers.pooling import silence_pooling
 
 STUDENTS = Path(__file__).parents[2] / "hparams" / "students"
 CAMPPLUS = Path("/work/tmp/campplus.onnx")
@@ -69,7 +69,7 @@ def test_students(name, files):
     norm = InputNormalization(norm_type="sentence", std_norm=False)
     encoder = SpeakerEncoder(Fbank(n_mels=80), norm, made).eval()
     # SpeechBrain's x-vector adds noise of up to 9e-5 in eval mode too.
-    _silence_pooling(encoder)
+    silence_pooling(encoder)
     check(encoder, files)
 
 
