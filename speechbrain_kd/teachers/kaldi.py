@@ -18,8 +18,8 @@ _PREEMPHASIS = 0.97
 
 class KaldiFbank(torch.nn.Module):
     """Log mel energies as Kaldi computes them at 16 kHz: frames of 25 ms
-    every 10 ms, whole frames only, DC removed, preemphasis 0.97, the povey
-    window, power spectrum, mel filters from 20 Hz to 8 kHz.
+    every 10 ms, whole frames only, DC removed, preemphasis 0.97, a window,
+    power spectrum, mel filters from 20 Hz to 8 kHz.
 
     Arguments
     ---------
@@ -28,6 +28,13 @@ class KaldiFbank(torch.nn.Module):
     dither : float
         Standard deviation of the noise added to each sample of a frame, in
         the units of the waveform. 0 keeps the features deterministic.
+    window : str
+        ``"povey"``, Kaldi's own (3D-Speaker), or ``"hamming"`` (WeSpeaker).
+
+    Raises
+    ------
+    ValueError
+        If there is no such window.
 
     Example
     -------
@@ -39,12 +46,14 @@ class KaldiFbank(torch.nn.Module):
     True
     """
 
-    def __init__(self, n_mels: int = 80, dither: float = 0.0) -> None:
+    def __init__(
+        self, n_mels: int = 80, dither: float = 0.0, window: str = "povey"
+    ) -> None:
         super().__init__()
         self.n_mels = n_mels
         self.dither = dither
-        window = torch.hann_window(_FRAME, periodic=False).pow(0.85)
-        self.register_buffer("window", window, persistent=False)
+        self.window_name = window
+        self.register_buffer("window", _window(window), persistent=False)
         filters = mel_filters(n_mels)
         self.register_buffer("filters", filters, persistent=False)
 
@@ -81,6 +90,17 @@ class KaldiFbank(torch.nn.Module):
         power = torch.fft.rfft(frames, n=_FFT).abs().square()
         energies = power[..., : _FFT // 2] @ self.filters
         return energies.clamp(min=torch.finfo(torch.float32).eps).log()
+
+
+def _window(name: str) -> torch.Tensor:
+    """Gives the weights of the samples of a frame."""
+    if name == "povey":
+        return torch.hann_window(_FRAME, periodic=False).pow(0.85)
+    if name == "hamming":
+        return torch.hamming_window(_FRAME, periodic=False)
+    raise ValueError(
+        f"The window of Kaldi's fbank is povey or hamming, got {name!r}"
+    )
 
 
 def mel_filters(n_mels: int) -> torch.Tensor:
