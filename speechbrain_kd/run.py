@@ -20,7 +20,6 @@ from speechbrain_kd.data.pipeline import (
 from speechbrain_kd.data.prepare import Corpus
 from speechbrain_kd.data.streamed import StreamedCrops, check_stream
 from speechbrain_kd.data.table import TableDataset
-from speechbrain_kd.data.views import Views
 from speechbrain_kd.distributed import gather_objects, ranks
 from speechbrain_kd.experiment import Experiment
 from speechbrain_kd.finish import finish_run
@@ -30,10 +29,11 @@ from speechbrain_kd.inputs import (
     prepare_augmentation,
     prepare_data,
 )
+from speechbrain_kd.lessons import teach_teacher
 from speechbrain_kd.speed.allocator import keep_freed_memory
 from speechbrain_kd.speed.precision import warn_of_slow_bf16
 from speechbrain_kd.speed.threads import settle, start_method
-from speechbrain_kd.stored import fill_stores, open_stores
+from speechbrain_kd.stored import fill_stores, open_views
 from speechbrain_kd.teachers.store_files import StoreFull
 
 logger = logging.getLogger(__name__)
@@ -137,6 +137,7 @@ def build(
     encoder_file = Path(hparams["save_folder"]) / "label_encoder.txt"
     run_on_main(make_label_encoder, args=[corpus.speakers, encoder_file])
     label_encoder = make_label_encoder(corpus.speakers, encoder_file)
+    teach_teacher(hparams, corpus, run_opts)
     views, stores = open_views(hparams)
     starts = Crops(hparams["sentence_len"], hparams["seed"], random=False)
     train_data = make_dataset(
@@ -148,6 +149,7 @@ def build(
     for store in (stores or {}).values():
         run_on_main(store.register, args=[train_data.data.ids])
     brain = DistillationBrain(hparams, run_opts, views, corpus.speakers, stores)
+    brain.report_targets(train_data.data)
     warn_of_slow_bf16(brain.precision, brain.device_type)
     options = hparams["dataloader_options"]
     wanted = options.get("num_workers", 0)
@@ -196,42 +198,6 @@ def streamed(
             "train_stream", train_data, optional_load=True
         )
     return train_data
-
-
-def open_views(hparams: dict) -> tuple[Crops, dict | None]:
-    """What is shown of the utterances, and what the teacher said of it.
-
-    Arguments
-    ---------
-    hparams : dict
-        Of the experiment.
-
-    Returns
-    -------
-    tuple[Crops, dict | None]
-        Without a teacher, or with ``teacher_views: 0``, crops that are new in
-        each epoch, and no store.
-    """
-    teacher, length = hparams["teacher"], hparams["sentence_len"]
-    count = hparams["teacher_views"]
-    if teacher is None or hparams["distillation"] is None or not count:
-        if hparams["teacher_target"] != "view" and teacher is not None:
-            raise ValueError(
-                f"teacher_target is {hparams['teacher_target']}, which is "
-                "stored: give teacher_views of at least 1"
-            )
-        return Crops(length, hparams["seed"]), None
-    views = Views(
-        length,
-        hparams["view_seed"],
-        count,
-        hparams["wav_augment"],
-        hparams["teacher_target"],
-    )
-    lengths = [length]
-    if hparams["large_margin"] is not None:
-        lengths.append(hparams["large_margin"].sentence_len)
-    return views, open_stores(hparams["store_folder"], teacher, views, lengths)
 
 
 def train(

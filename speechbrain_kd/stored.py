@@ -14,6 +14,7 @@ from pathlib import Path
 from speechbrain.utils.distributed import ddp_barrier, main_process_only
 
 from speechbrain_kd.brain import DistillationBrain
+from speechbrain_kd.data.crops import Crops
 from speechbrain_kd.data.decoders import SAMPLE_RATE
 from speechbrain_kd.data.table import TableDataset
 from speechbrain_kd.data.views import Heard, Views
@@ -28,6 +29,42 @@ logger = logging.getLogger(__name__)
 
 #: Options that a process beside this one gets from here.
 _OURS = ("--skip_prep", "--noprogressbar")
+
+
+def open_views(hparams: dict) -> tuple[Crops, dict | None]:
+    """What is shown of the utterances, and what the teacher said of it.
+
+    Arguments
+    ---------
+    hparams : dict
+        Of the experiment.
+
+    Returns
+    -------
+    tuple[Crops, dict | None]
+        Without a teacher, or with ``teacher_views: 0``, crops that are new in
+        each epoch, and no store.
+    """
+    teacher, length = hparams["teacher"], hparams["sentence_len"]
+    count = hparams["teacher_views"]
+    if teacher is None or hparams["distillation"] is None or not count:
+        if hparams["teacher_target"] != "view" and teacher is not None:
+            raise ValueError(
+                f"teacher_target is {hparams['teacher_target']}, which is "
+                "stored: give teacher_views of at least 1"
+            )
+        return Crops(length, hparams["seed"]), None
+    views = Views(
+        length,
+        hparams["view_seed"],
+        count,
+        hparams["wav_augment"],
+        hparams["teacher_target"],
+    )
+    lengths = [length]
+    if hparams["large_margin"] is not None:
+        lengths.append(hparams["large_margin"].sentence_len)
+    return views, open_stores(hparams["store_folder"], teacher, views, lengths)
 
 
 def open_stores(
@@ -51,14 +88,14 @@ def open_stores(
     dict[int, TeacherStore]
         By samples of a crop.
     """
-    stores, known = {}, teacher.fingerprint()
+    stores, known = {}, teacher.answer_fingerprint()
     for length in lengths:
         views.set_sentence_len(length)
         stores[views.frames] = TeacherStore(
             folder,
             teacher.source,
             known,
-            teacher.embedding_dim,
+            teacher.answer_dim,
             views.recipe(),
         )
     views.set_sentence_len(lengths[0])

@@ -4,10 +4,11 @@ import logging
 
 import torch
 
+from speechbrain_kd.data.table import ManifestTable
 from speechbrain_kd.loop import SteadyBrain
 from speechbrain_kd.speed.features import feature_key
 from speechbrain_kd.teachers.ask import ask
-from speechbrain_kd.teachers.labels import align_classes
+from speechbrain_kd.teachers.labels import GIVE_CLASSES, align_classes, coverage
 from speechbrain_kd.teachers.store_files import StoreFull
 
 logger = logging.getLogger(__name__)
@@ -61,21 +62,41 @@ class TaughtBrain(SteadyBrain):
             raise ValueError(
                 "a label-level term needs a teacher with a classifier "
                 f"and the names of its classes, and {teacher.source} has "
-                "none: use embedding-level terms alone (--distillation="
-                "hparams/distillation/embedding.yaml)"
+                f"none: {GIVE_CLASSES}"
             )
         if self.hparams.classifier is None:
             raise ValueError(
                 "a label-level term needs the student's classifier; got "
                 "classifier: null"
             )
+        if speakers is None:
+            raise ValueError(
+                "a label-level term needs the names of the training speakers "
+                "in the order of the classes; got speakers: None"
+            )
         theirs, ours = align_classes(teacher.labels, speakers)
         self.hparams.distillation.align(ours, theirs)
-        logger.info(
-            "Label-level targets for %d of %d training speakers",
-            len(ours),
-            len(speakers),
-        )
+        self.hparams.distillation.meet(teacher.cosine_logits)
+
+    def report_targets(self, table: ManifestTable) -> None:
+        """Says how much of the training set has label-level targets.
+
+        The rest (speakers whom the teacher does not know; classes beyond the
+        training speakers, which speed perturbation may make) is taught by
+        the labels and the embedding-level terms alone.
+
+        Arguments
+        ---------
+        table : ManifestTable
+            The training utterances.
+        """
+        if self.teacher is None or not self.hparams.distillation.compares(
+            "logits"
+        ):
+            return
+        counts = table.utterances_by_speaker()
+        found = coverage(self.teacher.labels, counts)
+        logger.info("Label-level targets for %s", found)
 
     @torch.no_grad()
     def _ask_teacher(self, batch, wavs, lens, feats):
@@ -85,9 +106,10 @@ class TaughtBrain(SteadyBrain):
             output = self.teacher(wavs, lens, shared)
             embeddings, logits = output.embeddings, output.logits
         else:
-            embeddings = self._recall(batch)
+            answers = self._recall(batch)
             with torch.autocast(self.device_type, enabled=False):
-                logits = self.teacher.classify(embeddings)
+                embeddings = self.teacher.target(answers)
+                logits = self.teacher.classify(answers)
         answer = {"embeddings": embeddings}
         return answer if logits is None else answer | {"logits": logits}
 

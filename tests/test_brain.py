@@ -38,7 +38,9 @@ class FakeTeacher(Teacher):
     """Linear in a few samples of the waveform; remembers what it heard."""
 
     def __init__(self, labels=SPEAKERS, dim=8):
-        super().__init__("fake", embedding_dim=dim, labels=labels)
+        super().__init__(
+            "fake", embedding_dim=dim, labels=labels, cosine_logits=True
+        )
         draw = torch.Generator().manual_seed(3)
         weight = torch.randn(100, dim, generator=draw)
         self.weight = torch.nn.Parameter(weight)

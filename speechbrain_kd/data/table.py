@@ -103,6 +103,16 @@ class ManifestTable(Mapping):
         return self._columns.speakers
 
     @property
+    def speaker_index(self) -> np.ndarray:
+        """Places in ``speakers`` [utterances], int32."""
+        return self._columns.speaker_index
+
+    def utterances_by_speaker(self) -> dict[str, int]:
+        """How many utterances each speaker has."""
+        counts = np.bincount(self.speaker_index, minlength=len(self.speakers))
+        return dict(zip(self.speakers, counts.tolist(), strict=True))
+
+    @property
     def nbytes(self) -> int:
         """Bytes of all columns and of the index."""
         arrays = (*self._columns[:-1], self._order, self._digests)

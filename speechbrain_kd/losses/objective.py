@@ -122,6 +122,17 @@ class DistillationObjective(torch.nn.Module):
                 student_dim, teacher_dim, bias=False
             )
 
+    def meet(self, cosine_logits: bool) -> None:
+        """Tells every term of what kind the teacher's logits are.
+
+        Arguments
+        ---------
+        cosine_logits : bool
+            Whether they are unscaled cosines.
+        """
+        for term in self.terms.values():
+            term.meet(cosine_logits)
+
     def align(
         self, student_index: torch.Tensor, teacher_index: torch.Tensor
     ) -> None:

@@ -22,9 +22,9 @@ class PosteriorKL(DistillationTerm):
     temperature : float
         What both are divided by; 1.5 to 3 is useful at scale 30.
     teacher_scale : float | None
-        The same as ``scale`` for the teacher; 1 for a teacher with a linear
-        classifier (x-vector), whose logits are no cosines. ``None``: the
-        student's scale.
+        The same as ``scale`` for the teacher. ``None``: the student's scale
+        for a teacher that gives cosines, and 1 for one that does not (the
+        log-probabilities of an x-vector or of an ensemble).
 
     Raises
     ------
@@ -58,6 +58,7 @@ class PosteriorKL(DistillationTerm):
         super().__init__()
         self.scale = scale
         self.teacher_scale = scale if teacher_scale is None else teacher_scale
+        self._follows_teacher = teacher_scale is None
         self.temperature = temperature
         for name in ("scale", "teacher_scale", "temperature"):
             if not getattr(self, name) > 0:
@@ -65,6 +66,11 @@ class PosteriorKL(DistillationTerm):
                     f"PosteriorKL: {name} must be positive; got "
                     f"{getattr(self, name)}"
                 )
+
+    def meet(self, cosine_logits: bool) -> None:
+        """Chooses the teacher's scale, unless it was given."""
+        if self._follows_teacher:
+            self.teacher_scale = self.scale if cosine_logits else 1.0
 
     def distance(
         self, student: torch.Tensor, teacher: torch.Tensor

@@ -40,6 +40,16 @@ class DistillationTerm(torch.nn.Module):
         """
         raise NotImplementedError
 
+    def meet(self, cosine_logits: bool) -> None:
+        """Learns of what kind the teacher's logits are; by default nothing.
+
+        Arguments
+        ---------
+        cosine_logits : bool
+            Whether they are unscaled cosines; else they are logits of scale
+            1, such as log-probabilities.
+        """
+
     def forward(
         self, student: torch.Tensor, teacher: torch.Tensor
     ) -> torch.Tensor:

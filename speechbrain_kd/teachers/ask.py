@@ -14,7 +14,7 @@ def ask(
     device: str | torch.device,
     batch_size: int = 64,
 ) -> torch.Tensor:
-    """Embeds waveforms; those of one length go together, none is padded.
+    """Asks about waveforms; those of one length go together, none is padded.
 
     Arguments
     ---------
@@ -30,7 +30,7 @@ def ask(
     Returns
     -------
     torch.Tensor
-        ``[waveforms, dim]`` in fp32, in their order.
+        ``[waveforms, answer_dim]`` in fp32, in their order.
     """
     lengths: dict[int, list[int]] = {}
     for row, wav in enumerate(wavs):
@@ -40,6 +40,6 @@ def ask(
         for start in range(0, len(rows), batch_size):
             part = rows[start : start + batch_size]
             batch = torch.stack([wavs[row] for row in part]).to(device)
-            for row, answer in zip(part, teacher.embed(batch), strict=True):
+            for row, answer in zip(part, teacher.answer(batch), strict=True):
                 answers[row] = answer
     return torch.stack(answers)

@@ -1,34 +1,20 @@
 """The contract of a teacher: frozen for good, fed waveforms at 16 kHz."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 
 from speechbrain_kd.teachers.fingerprint import fingerprint
+from speechbrain_kd.teachers.output import TeacherOutput, checked_lens
 
-
-@dataclass(frozen=True)
-class TeacherOutput:
-    """What a teacher says of a batch, in fp32 and detached.
-
-    Arguments
-    ---------
-    embeddings : torch.Tensor
-        ``[batch, dim]``, not normalised.
-    logits : torch.Tensor | None
-        ``[batch, classes]``: unscaled cosines, or the log-probabilities of a
-        teacher whose ``cosine_logits`` is False. None without a classifier.
-    """
-
-    embeddings: torch.Tensor
-    logits: torch.Tensor | None = None
+if TYPE_CHECKING:
+    from speechbrain_kd.teachers.heard import Heard
 
 
 class Teacher(torch.nn.Module):
-    """A frozen speaker model. Subclasses implement ``encode``, and
-    ``classify`` where they have classes, and end their constructor with
-    ``freeze()``.
+    """A frozen speaker model. Subclasses implement ``encode`` (``classify``
+    where they have classes) and end their constructor with ``freeze()``.
 
     ``train()`` changes nothing: a Brain calls it on all its modules, and in
     train mode the BatchNorm statistics of a teacher would drift.
@@ -42,8 +28,7 @@ class Teacher(torch.nn.Module):
     labels : Sequence[str] | None
         Class names in the order of the logits; None without known classes.
     trained_on : Sequence[str]
-        Names of the corpora the teacher was trained on, so that an
-        evaluation can say which test data it has seen.
+        Corpora it was trained on, for an evaluation to heed.
     digests : dict[str, str] | None
         SHA-256 of each loaded file, by file name.
     cosine_logits : bool
@@ -67,6 +52,12 @@ class Teacher(torch.nn.Module):
     >>> teacher.training, output.embeddings.requires_grad
     (False, False)
     """
+
+    #: Whether it must ``learn`` from the training set before it is asked.
+    learns = False
+
+    #: The commit of the hub that was loaded, where it came from there.
+    revision: str | None = None
 
     def __init__(
         self,
@@ -108,8 +99,44 @@ class Teacher(torch.nn.Module):
         """
         return fingerprint(self, self.digests)
 
+    def learn(self, training: "Heard", validation: "Heard | None") -> None:
+        """Learns what it needs of the training set; by default nothing.
+
+        Called where ``learns`` is True, before stores are opened: by every
+        rank, the main one first, and again by a resumed run. What takes long
+        is for ``Heard`` to remember.
+
+        Arguments
+        ---------
+        training : Heard
+            The training utterances.
+        validation : Heard | None
+            Held-out utterances of the training speakers.
+        """
+
+    @property
+    def answer_dim(self) -> int:
+        """Size of an ``answer``."""
+        return self.embedding_dim
+
+    def answer(self, wavs: torch.Tensor) -> torch.Tensor:
+        """What is stored of waveforms ``[batch, samples]``, unpadded.
+
+        ``[batch, answer_dim]``, from which follow the embedding, by
+        ``target``, and logits, by ``classify``. Mostly the embedding itself.
+        """
+        return self.embed(wavs)
+
+    def answer_fingerprint(self) -> str:
+        """As ``fingerprint``, of the answers, which may depend on less."""
+        return self.fingerprint()
+
+    def target(self, answers: torch.Tensor) -> torch.Tensor:
+        """Embeddings ``[batch, dim]`` of answers ``[batch, answer_dim]``."""
+        return answers
+
     def encode(self, wavs: torch.Tensor, lens: torch.Tensor) -> torch.Tensor:
-        """Embeds a batch; for subclasses to implement.
+        """Answers a batch; for subclasses to implement.
 
         Arguments
         ---------
@@ -121,17 +148,17 @@ class Teacher(torch.nn.Module):
         Returns
         -------
         torch.Tensor
-            ``[batch, dim]``
+            ``[batch, dim]``, or ``[batch, answer_dim]`` where that differs.
         """
         raise NotImplementedError(f"{type(self).__name__} has no encode()")
 
     def classify(self, embeddings: torch.Tensor) -> torch.Tensor | None:
-        """Scores embeddings against the classes; None without a classifier.
+        """Scores answers against the classes; None without a classifier.
 
         Arguments
         ---------
         embeddings : torch.Tensor
-            ``[batch, dim]``
+            What ``encode`` gave, ``[batch, dim]``.
 
         Returns
         -------
@@ -194,16 +221,17 @@ class Teacher(torch.nn.Module):
         TeacherOutput
             In fp32 and detached, also under autocast.
         """
-        lens = _checked_lens(wavs, lens)
+        lens = checked_lens(wavs, lens)
         with torch.autocast(wavs.device.type, enabled=False):
             if feats is None:
-                embeddings = self.encode(wavs.float(), lens).float()
+                answers = self.encode(wavs.float(), lens).float()
             else:
-                embeddings = self.encode_features(feats.float(), lens).float()
-            logits = self.classify(embeddings)
+                answers = self.encode_features(feats.float(), lens).float()
+            embeddings = self.target(answers).detach()
+            logits = self.classify(answers)
         if logits is not None:
             logits = logits.float().detach()
-        return TeacherOutput(embeddings.detach(), logits)
+        return TeacherOutput(embeddings, logits)
 
     def embed(self, wavs: torch.Tensor) -> torch.Tensor:
         """Embeds unpadded waveforms ``[batch, samples]``, for evaluation.
@@ -219,22 +247,3 @@ class Teacher(torch.nn.Module):
             ``[batch, dim]``
         """
         return self(wavs).embeddings
-
-
-def _checked_lens(
-    wavs: torch.Tensor, lens: torch.Tensor | None
-) -> torch.Tensor:
-    """Gives relative lengths on the device of the waveforms."""
-    if wavs.dim() != 2:
-        raise ValueError(
-            "A teacher takes waveforms [batch, samples], got the shape "
-            f"{list(wavs.shape)}"
-        )
-    if lens is None:
-        return torch.ones(len(wavs), device=wavs.device)
-    if lens.shape != wavs.shape[:1]:
-        raise ValueError(
-            f"Expected {len(wavs)} relative lengths, one a waveform, got the "
-            f"shape {list(lens.shape)}"
-        )
-    return lens.to(wavs.device)

@@ -1,8 +1,74 @@
 """Which class of the teacher is which class of the student, by speaker."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
+
+#: The way out where a teacher has no class of a training speaker.
+GIVE_CLASSES = (
+    "give it the training speakers as classes "
+    "(!new:speechbrain_kd.teachers.PrototypeTeacher, see hparams/teachers/"
+    "campplus_prototypes.yaml), or remove the label-level terms "
+    "(--distillation=hparams/distillation/embedding.yaml)"
+)
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """For how much of a training set a teacher has label-level targets.
+
+    Arguments
+    ---------
+    speakers, utterances : int
+        All of the training set.
+    known_speakers, known_utterances : int
+        Those whose speaker is a class of the teacher.
+    """
+
+    speakers: int
+    utterances: int
+    known_speakers: int
+    known_utterances: int
+
+    def __str__(self) -> str:
+        share = self.known_utterances / max(1, self.utterances)
+        return (
+            f"{self.known_speakers} of {self.speakers} training speakers, "
+            f"{self.known_utterances} of {self.utterances} utterances "
+            f"({share:.1%})"
+        )
+
+
+def coverage(
+    teacher_labels: Sequence[str] | None, utterances: Mapping[str, int]
+) -> Coverage:
+    """Counts what a teacher can give label-level targets for.
+
+    Arguments
+    ---------
+    teacher_labels : Sequence[str] | None
+        The teacher's class names; None knows nobody.
+    utterances : Mapping[str, int]
+        Utterances of each training speaker.
+
+    Returns
+    -------
+    Coverage
+        In speakers and utterances.
+
+    Example
+    -------
+    >>> print(coverage(["ann", "cat"], {"ann": 30, "bob": 10}))
+    1 of 2 training speakers, 30 of 40 utterances (75.0%)
+    """
+    known = set(teacher_labels or ()) & set(utterances)
+    return Coverage(
+        len(utterances),
+        sum(utterances.values()),
+        len(known),
+        sum(utterances[speaker] for speaker in known),
+    )
 
 
 def align_classes(
@@ -45,8 +111,7 @@ def align_classes(
     if teacher_labels is None:
         raise ValueError(
             "The teacher has no class labels, so its posteriors cannot be "
-            "matched to the student's speakers: remove the label-level terms "
-            "from the distillation, or use a teacher with a label encoder"
+            f"matched to the student's speakers: {GIVE_CLASSES}"
         )
     _refuse_duplicates("teacher", teacher_labels)
     _refuse_duplicates("student", student_labels)
@@ -59,9 +124,8 @@ def align_classes(
     if not pairs:
         raise ValueError(
             "Teacher and student share no speaker: the teacher knows "
-            f"{_some(teacher_labels)}, the student {_some(student_labels)}. "
-            "Remove the label-level terms from the distillation (embedding-"
-            "level terms need no shared speakers)"
+            f"{_some(teacher_labels)}, the student {_some(student_labels)}: "
+            f"{GIVE_CLASSES}"
         )
     teacher_index, student_index = torch.tensor(pairs).unbind(dim=1)
     return teacher_index.contiguous(), student_index.contiguous()

@@ -14,7 +14,7 @@ from speechbrain_kd.evaluation.cost import count_parameters
 from speechbrain_kd.experiment import Experiment
 from speechbrain_kd.losses import DistillationObjective
 from speechbrain_kd.students.encoder import SpeakerEncoder
-from speechbrain_kd.teachers.speechbrain import _silence_pooling
+from speechbrain_kd.teachers.pooling import silence_pooling
 
 HPARAMS = Path(__file__).parents[2] / "hparams"
 #: Parameters of every student, without its classifier.
@@ -56,7 +56,7 @@ def test_a_student(name):
         model,
     ).eval()
     # SpeechBrain's x-vector adds noise of up to 9e-5 in eval mode too.
-    _silence_pooling(encoder)
+    silence_pooling(encoder)
     noise = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for duration_s in (0.3, 0.77, 5.0):
@@ -86,8 +86,18 @@ def test_a_teacher_is_named_with_arguments_that_it_takes(name):
     teacher = Experiment(
         HPARAMS / "student.yaml", {"teacher": fragment}
     ).values["teacher"]
+    check_teacher(teacher)
+
+
+def check_teacher(teacher):
+    """Its class takes its arguments, and so do those that it wraps."""
     package, _, kind = teacher.tag.removeprefix("!new:").rpartition(".")
     assert package == "speechbrain_kd.teachers"
     signature = inspect.signature(getattr(teachers, kind))
-    bound = signature.bind(**teacher.arguments)
-    assert bound.arguments["source"] and bound.arguments["trained_on"]
+    given = signature.bind(**teacher.arguments).arguments
+    wrapped = given.get("teachers", [])
+    if "teacher" in given:
+        wrapped = [given["teacher"]]
+    for one in wrapped:
+        check_teacher(one)
+    assert wrapped or (given["source"] and given["trained_on"])

@@ -20,7 +20,7 @@ def test_none_shared():
     assert "share no speaker" in message
     assert "'a', 'b', 'c' … (4 in all)" in message
     assert "'w', 'x' … (2 in all)" in message
-    assert "Remove the label-level terms" in message
+    assert "PrototypeTeacher" in message
 
 
 def test_duplicates():

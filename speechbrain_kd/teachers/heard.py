@@ -1,0 +1,250 @@
+"""What teachers say of a set of utterances, for those that learn from it.
+
+A teacher's embeddings are kept on disk by its fingerprint and by a digest of
+what it heard, and so is what is made of them: it is computed once, by the main
+rank, and other ranks and resumed runs read the same bits.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+from tqdm import tqdm
+
+from speechbrain_kd.data.audio import SAMPLE_RATE, load_audio
+from speechbrain_kd.data.table import ManifestTable
+from speechbrain_kd.data.views import edge_sum
+from speechbrain_kd.speed.threads import start_method
+from speechbrain_kd.teachers.ask import ask
+from speechbrain_kd.teachers.base import Teacher
+from speechbrain_kd.teachers.remembered import Arrays, remembered
+
+_AT_ONCE = 256  # waveforms held in memory
+_LEAST = SAMPLE_RATE // 10  # shorter ones are repeated up to this
+
+
+class Heard:
+    """Utterances of known speakers that teachers are asked about.
+
+    Arguments
+    ---------
+    table : ManifestTable
+        A manifest.
+    folder : str | Path
+        Where answers are kept; runs share it.
+    device : str | torch.device
+        Where teachers are asked.
+    num_workers : int
+        Processes that read audio; 0 reads in this one.
+    seconds : float | None
+        Most to hear of an utterance, from its middle; None hears all.
+    rows : Sequence[int] | None
+        Places in the manifest; by default all.
+    progressbar : bool
+        Whether to show one.
+
+    Example
+    -------
+    >>> import soundfile
+    >>> folder = getfixture("tmp_path")
+    >>> rows = ["ID,duration,wav,start,stop,spk_id"]
+    >>> for name in ("ann", "bob"):
+    ...     soundfile.write(folder / f"{name}.wav", [0.5] * 16000, 16000)
+    ...     rows.append(f"{name}-1,1.0,$data_root/{name}.wav,0,16000,{name}")
+    >>> _ = (folder / "train.csv").write_text(chr(10).join(rows))
+    >>> class Level(Teacher):
+    ...     def encode(self, wavs, lens):
+    ...         return wavs.mean(dim=1, keepdim=True)
+    >>> table = ManifestTable.from_csv(folder / "train.csv", folder)
+    >>> heard = Heard(table, folder / "heard", progressbar=False)
+    >>> heard.speakers, heard.embeddings(Level("level", 1).freeze())
+    (['ann', 'bob'], tensor([[0.5000],
+            [0.5000]]))
+    """
+
+    def __init__(
+        self,
+        table: ManifestTable,
+        folder: str | Path,
+        device: str | torch.device = "cpu",
+        num_workers: int = 0,
+        seconds: float | None = None,
+        rows: Sequence[int] | None = None,
+        progressbar: bool = True,
+    ) -> None:
+        self.table = table
+        self.folder = Path(folder)
+        self.device = device
+        self.num_workers = num_workers
+        self.seconds = seconds
+        self.rows = list(range(len(table)) if rows is None else rows)
+        self.progressbar = progressbar
+        self._digest = ""
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def utterances(self) -> list[str]:
+        """Their ids."""
+        return [self.table.ids[row] for row in self.rows]
+
+    @property
+    def speakers(self) -> list[str]:
+        """The speaker of each utterance."""
+        index = self.table.speaker_index[self.rows].tolist()
+        return [self.table.speakers[one] for one in index]
+
+    def some(
+        self, per_speaker: int | None = None, seconds: float | None = None
+    ) -> "Heard":
+        """Some utterances of each speaker, evenly over the manifest.
+
+        Neighbours in a manifest are of one recording, so that this hears a
+        speaker in as many recordings as may be.
+
+        Arguments
+        ---------
+        per_speaker : int | None
+            Most utterances of a speaker; None takes all.
+        seconds : float | None
+            Most to hear of an utterance; None hears all.
+
+        Returns
+        -------
+        Heard
+            The same utterances for the same manifest.
+        """
+        index = self.table.speaker_index[self.rows]
+        order = np.argsort(index, kind="stable")
+        _, first, sizes = np.unique(
+            index[order], return_index=True, return_counts=True
+        )
+        picked = []
+        for start, size in zip(first.tolist(), sizes.tolist(), strict=True):
+            most = min(size, per_speaker or size)
+            places = np.linspace(0, size - 1, most).round().astype(int)
+            picked += order[start + places].tolist()
+        return Heard(
+            self.table,
+            self.folder,
+            self.device,
+            self.num_workers,
+            seconds,
+            [self.rows[place] for place in sorted(picked)],
+            self.progressbar,
+        )
+
+    def embeddings(self, teacher: Teacher) -> torch.Tensor:
+        """What a teacher says of the utterances; asked once.
+
+        Arguments
+        ---------
+        teacher : Teacher
+            On the device of this object.
+
+        Returns
+        -------
+        torch.Tensor
+            fp32 on the CPU, ``[utterances, dim]``, not normalised.
+
+        Raises
+        ------
+        ValueError
+            If it says what is no number.
+        """
+        key = {"teacher": teacher.fingerprint()}
+        found = self.remembered("embeddings", key, lambda: self._ask(teacher))
+        return torch.from_numpy(found["embeddings"])
+
+    def remembered(
+        self,
+        what: str,
+        settings: Mapping[str, Any],
+        make: Callable[[], Arrays],
+    ) -> Arrays:
+        """Arrays that follow from these utterances, made once.
+
+        Arguments
+        ---------
+        what : str
+            Their name.
+        settings : Mapping[str, Any]
+            All else that they follow from, of plain kinds.
+        make : Callable[[], dict[str, np.ndarray]]
+            Makes them.
+
+        Returns
+        -------
+        dict[str, np.ndarray]
+            As they were made, also by another process or run.
+        """
+        follows_from = {"heard": self.digest(), **settings}
+        return remembered(self.folder, what, follows_from, make)
+
+    def digest(self) -> str:
+        """Identifies utterances, speakers, audio and how much is heard."""
+        if not self._digest:
+            digest = hashlib.sha256(repr(self.seconds).encode())
+            for row in map(self.table.row, self.rows):
+                known = (row["id"], row["spk_id"], row["stop"])
+                digest.update(repr((*known, edge_sum(row["wav"]))).encode())
+            self._digest = digest.hexdigest()
+        return self._digest
+
+    def _ask(self, teacher: Teacher) -> Arrays:
+        """Asks a teacher about all: its ``embeddings``."""
+        wavs = DataLoader(
+            _Middles(self.table, self.rows, self.seconds),
+            batch_size=_AT_ONCE,
+            collate_fn=list,
+            num_workers=self.num_workers,
+            **start_method(self.num_workers),
+        )
+        parts = []
+        hidden = not self.progressbar
+        with tqdm(
+            total=len(self), unit="utt", desc="ask", disable=hidden
+        ) as bar:
+            for some in wavs:
+                answers = ask(teacher, some, self.device)
+                parts.append(teacher.target(answers).float().cpu())
+                bar.update(len(some))
+        embeddings = torch.cat(parts)
+        bad = (~embeddings.isfinite().all(dim=1)).nonzero().flatten().tolist()
+        if bad:
+            names = ", ".join(self.utterances[row] for row in bad[:3])
+            raise ValueError(
+                f"The teacher {teacher.source} gives what is no number for "
+                f"{len(bad)} of {len(self)} utterances: {names} …"
+            )
+        return {"embeddings": embeddings.numpy()}
+
+
+class _Middles(Dataset):
+    """The middles of utterances, [samples] each."""
+
+    def __init__(
+        self, table: ManifestTable, rows: list[int], seconds: float | None
+    ) -> None:
+        self.table, self.rows = table, rows
+        self.most = None if seconds is None else round(seconds * SAMPLE_RATE)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        row = self.table.row(self.rows[index])
+        stop = int(row["stop"])
+        if self.most is None or stop <= self.most:
+            wav = load_audio(row["wav"])
+        else:
+            start = (stop - self.most) // 2
+            wav = load_audio(row["wav"], start, self.most)
+        if not len(wav):
+            raise ValueError(f"{row['wav']}: no audio in the file")
+        return wav.repeat(-(-_LEAST // len(wav))) if len(wav) < _LEAST else wav
