@@ -82,6 +82,12 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     add("--seed", type=int, default=0)
     add("--reference", help="compared with all others (default: the first)")
     add("--speakers", type=Path, help="a table of the speakers")
+    add(
+        "--allow-contaminated",
+        "--allow_contaminated",
+        action="store_true",
+        help="mark, not refuse, lists whose speakers a system has met",
+    )
     add("--cross", action="store_true", help="one enrols, another verifies")
     add("--where", default="columns", help=f"of {','.join(WHERE)}, or none")
     add("--title", default="Speaker verification", help="of the page")

@@ -33,6 +33,7 @@ DEFAULTS: dict[str, Any] = {
     "output_folder": None,
     "save_folder": None,
     "verification_file": None,
+    "allow_contaminated": False,
     "split_ratio": [90, 10],
     "split_seed": 1986,
     "max_speakers": None,
@@ -234,7 +235,7 @@ class Experiment:
     def resolved(self) -> str:
         """The yaml with overrides, includes and references in place."""
         try:
-            return resolve_references(self._merged()).getvalue()
+            return _mended(resolve_references(self._merged()).getvalue())
         except FileNotFoundError as error:
             raise FileNotFoundError(
                 f"{self.file} includes {error.filename}, which does not exist"
@@ -302,6 +303,17 @@ def _override(tree: dict, overrides: Mapping) -> None:
             if _tag(before).startswith("!include:"):
                 node.yaml_set_ctag(ruamel.yaml.Tag(suffix=_tag(before)))
             tree[key] = node
+
+
+def _mended(text: str) -> str:
+    """Mends what ruamel.yaml makes of a fragment that stands in a list.
+
+    It writes ``- !new:Class key: value`` on one line where a comment stands
+    before the item, and the tag is then the key's.
+    """
+    text = re.sub(r"(?m)^ *#.*\n(?=(?: *#.*\n)* *- !)", "", text)
+    item = r"(?m)^( *)- (!(?:new|name|apply):\S+) (?=\w+:(?: |$))"
+    return re.sub(item, r"\1- \2\n\1  ", text)
 
 
 def _parse_overrides(text: str) -> dict:

@@ -1,15 +1,11 @@
 """What follows training: evaluation, calibration, export, report."""
 
-import json
 import logging
-from itertools import islice
 from pathlib import Path
 
-import torch
 from speechbrain.utils.distributed import run_on_main
 
 from speechbrain_kd.assess import (
-    HeldOut,
     add_teacher_costs,
     evaluate,
     held_out,
@@ -17,23 +13,17 @@ from speechbrain_kd.assess import (
     with_costs,
 )
 from speechbrain_kd.brain import DistillationBrain
-from speechbrain_kd.calibrate import MADE_ON, Calibration, calibrate
-from speechbrain_kd.data.audio import load_audio
+from speechbrain_kd.calibrate import Calibration, calibrate
+from speechbrain_kd.contamination import exposures
 from speechbrain_kd.data.prepare import Corpus
 from speechbrain_kd.evaluation.embed import embed_files
 from speechbrain_kd.evaluation.report import write_report
-from speechbrain_kd.evaluation.results import SystemResult
 from speechbrain_kd.evaluation.trials import read_trials
-from speechbrain_kd.export.model_card import ModelCard, TeacherFacts
-from speechbrain_kd.export.speechbrain_folder import (
-    ExportSpec,
-    export_speechbrain,
-)
+from speechbrain_kd.exporting import export
+from speechbrain_kd.learners import met_by
 from speechbrain_kd.students.encoder import SpeakerEncoder
 
 logger = logging.getLogger(__name__)
-
-_PARITY_FILES = 4
 
 
 def finish_run(
@@ -104,13 +94,18 @@ def _conclude(
             add_teacher_costs(systems[name], brain.teacher)
         else:
             with_costs(systems[name], encoder)
+    seen = exposures(corpus, met_by(brain.teacher))
+    results = {
+        name: result.to_dict() | {"seen": seen[name].label}
+        for name, result in systems.items()
+    }
     if embedded:
         notes = _notes(brain.hparams, corpus, calibration)
         title = f"Speaker verification of {folder.name}"
-        write_report(folder / "report", systems, scores, title, notes)
+        write_report(folder / "report", results, scores, title, notes)
     for name, result in systems.items():
         logger.info("EER of the %s: %.2f %%", name, 100 * result.eer)
-    export(brain, corpus, held, encoder, calibration, systems, resolved_yaml)
+    export(brain, corpus, held, encoder, calibration, results, resolved_yaml)
     logger.info("The exported model is in %s", folder / "export")
 
 
@@ -140,136 +135,3 @@ def _notes(
             "utterances of the training speakers."
         )
     return notes
-
-
-def export(
-    brain: DistillationBrain,
-    corpus: Corpus,
-    held: HeldOut,
-    encoder: SpeakerEncoder,
-    calibration: Calibration | None,
-    systems: dict[str, SystemResult],
-    resolved_yaml: str,
-) -> Path:
-    """Writes ``<output_folder>/export`` in SpeechBrain's layout.
-
-    Returns
-    -------
-    Path
-        The folder.
-    """
-    hparams = brain.hparams
-    folder = Path(hparams.output_folder)
-    classifier = hparams.classifier if _learns_classes(brain) else None
-    spec = ExportSpec(
-        hparams_yaml=resolved_yaml,
-        compute_features=encoder.compute_features,
-        mean_var_norm=encoder.mean_var_norm,
-        embedding_model=encoder.embedding_model,
-        threshold=None if calibration is None else calibration.threshold,
-        calibration=None if calibration is None else calibration.to_dict(),
-        projector=_projector(hparams),
-        card=model_card_of(brain, corpus, systems, calibration),
-        classifier=classifier,
-        labels=(
-            None
-            if classifier is None
-            else class_names(corpus.speakers, hparams.out_n_neurons)
-        ),
-        waveforms=[
-            load_audio(file)
-            for file in islice(held.files.values(), _PARITY_FILES)
-        ],
-    )
-    export_speechbrain(folder / "export", spec=spec)
-    record = {
-        name: digest
-        for name, digest in getattr(brain.teacher, "digests", {}).items()
-    }
-    (folder / "teacher_files.json").write_text(json.dumps(record, indent=1))
-    return folder / "export"
-
-
-def _projector(hparams) -> torch.nn.Linear | None:
-    """What takes the student's embeddings to the teacher's, if it is kept."""
-    if not hparams.keep_projector or hparams.distillation is None:
-        return None
-    projector = hparams.distillation.projector
-    if isinstance(projector, torch.nn.Linear):
-        return projector
-    logger.info("There is no projector to keep: the dimensions are equal")
-    return None
-
-
-def _learns_classes(brain: DistillationBrain) -> bool:
-    """Whether any loss reached the classifier."""
-    objective = brain.hparams.distillation
-    return brain.hparams.compute_cost is not None or (
-        objective is not None and objective.compares("logits")
-    )
-
-
-def class_names(speakers: list[str], classes: int) -> list[str]:
-    """A name for every class of the classifier.
-
-    Arguments
-    ---------
-    speakers : list[str]
-        Training speakers in index order.
-    classes : int
-        Outputs of the classifier. A yaml may have more than there are
-        speakers: upstream's has 7205, whatever the data.
-
-    Returns
-    -------
-    list[str]
-        The speakers; the classes beyond them have made-up names.
-
-    Example
-    -------
-    >>> class_names(["ann", "bob"], 3)
-    ['ann', 'bob', 'no-speaker-2']
-    """
-    empty = range(len(speakers), classes)
-    return [*speakers, *(f"no-speaker-{number}" for number in empty)]
-
-
-def model_card_of(
-    brain: DistillationBrain,
-    corpus: Corpus,
-    systems: dict[str, SystemResult],
-    calibration: Calibration | None,
-) -> ModelCard:
-    """The facts of a run for its model card."""
-    hparams, teacher = brain.hparams, brain.teacher
-    teachers, terms, weights = [], {}, {}
-    if teacher is not None:
-        teachers = [
-            TeacherFacts(
-                teacher.source,
-                getattr(teacher, "revision", None),
-                teacher.digests,
-                teacher.trained_on,
-            )
-        ]
-        objective = hparams.distillation
-        terms = {
-            name: type(term).__name__ for name, term in objective.terms.items()
-        }
-        weights = objective.weights
-    if hparams.compute_cost is not None:
-        loss = getattr(hparams.compute_cost, "loss_fn", hparams.compute_cost)
-        terms["classification"] = getattr(loss, "__name__", type(loss).__name__)
-    folders = ", ".join(folder.name for folder in corpus.data_folders)
-    return ModelCard(
-        name=Path(hparams.output_folder).name,
-        corpus=folders,
-        seed=hparams.seed,
-        teachers=teachers,
-        terms=terms,
-        weights=weights,
-        results={name: r.to_dict() for name, r in systems.items()},
-        trials=None if corpus.trials is None else corpus.trials.name,
-        calibrated_on=MADE_ON,
-        thresholds={} if calibration is None else calibration.thresholds(),
-    )

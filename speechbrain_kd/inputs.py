@@ -10,6 +10,7 @@ from speechbrain.utils.data_utils import get_all_files
 from speechbrain.utils.distributed import run_on_main
 
 from speechbrain_kd.atomic import atomic_path
+from speechbrain_kd.contamination import check_before_training
 from speechbrain_kd.data.prepare import Corpus, load_corpus, prepare_corpus
 from speechbrain_kd.experiment import Experiment, Tagged
 from speechbrain_kd.process import run_training
@@ -109,7 +110,8 @@ def prepare_data(experiment: Experiment) -> Corpus:
     Raises
     ------
     ValueError
-        If the data cannot be used, or the classes do not fit.
+        If the data cannot be used, the classes do not fit, or the teacher
+        has met the speakers of the trial list.
     """
     values = experiment.values
     if _is_embedded(experiment):
@@ -134,6 +136,7 @@ def prepare_data(experiment: Experiment) -> Corpus:
         },
     )
     corpus = load_corpus(values["save_folder"])
+    check_before_training(values, corpus)
     if values["sample_rate"] != 16000:
         raise ValueError(
             f"sample_rate must be 16000, got {values['sample_rate']}: other "

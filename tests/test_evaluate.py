@@ -1,5 +1,6 @@
 """``speechbrain-kd evaluate``: whole evaluations of small models."""
 
+import hashlib
 import json
 import runpy
 from itertools import combinations
@@ -162,8 +163,8 @@ def test_a_second_time_embeds_nothing(evaluate, lists, monkeypatch):
 )
 def test_scores_by_a_cohort(evaluate, lists, models, tiny_corpus, options):
     # Of the same speakers, who would be others: here only the way counts.
-    cohort = f"--cohort={tiny_corpus / 'wav'}"
-    found = evaluate("--trials", lists / "all.txt", cohort, *options)
+    cohort = [f"--cohort={tiny_corpus / 'wav'}", "--allow-contaminated"]
+    found = evaluate("--trials", lists / "all.txt", *cohort, *options)
     trials = read_trials(lists / "all.txt")
     files = {name: tiny_corpus / "wav" / name for name in trials.utterances}
     model = load_model(str(models / "run"))
@@ -172,6 +173,7 @@ def test_scores_by_a_cohort(evaluate, lists, models, tiny_corpus, options):
     result = found["results"]["all"]["ours"]
     assert result["threshold"] != pytest.approx(plain.threshold)
     assert "48 utterances of 8 speakers" in " ".join(found["notes"])
+    assert found["seen"]["all"]["ours"]["by"] == {"the cohort": 8}
 
 
 def test_calibration(evaluate, lists, tiny_corpus, models, tmp_path):
@@ -238,6 +240,63 @@ def test_errors_are_one_line(evaluate, lists, capsys, options, status, problem):
     assert pytest.raises(ValueError, match=problem).matches(ValueError(said))
 
 
+@pytest.fixture
+def trained(models):
+    """``ours`` has a record: trained on two speakers, its teacher on all."""
+    learners = [
+        {"who": who, "trained_on": [], "unknown": [], "sets": [part]}
+        for who, ids in (("itself", range(2)), ("its teacher x", range(8)))
+        for ids in [[f"id{number:05d}" for number in ids]]
+        for digest in [hashlib.sha256("\n".join(ids).encode()).hexdigest()]
+        for part in [
+            {"name": "t", "corpus": None, "ids": ids, "sha256": digest}
+        ]
+    ]
+    path = models / "run" / "export" / "training_data.json"
+    path.write_text(json.dumps({"format": 1, "learners": learners}))
+    yield
+    path.unlink()
+
+
+def test_a_contaminated_list_is_refused(evaluate, lists, trained, monkeypatch):
+    monkeypatch.setattr(filling, "embed_stream", None)  # nothing is embedded
+    with pytest.raises(SystemExit) as refused:
+        evaluate("--trials", f"O={lists / 'all.txt'}")
+    said = str(refused.value)
+    assert "the trial list O is contaminated (ours: 8 of 8 test spea" in said
+    assert "seen by itself and its teacher x)" in said
+    assert all(f"id0000{number}" in said for number in range(8))
+    assert "other" not in said.split("Shared")[0]
+
+
+def test_or_marked_in_every_table(evaluate, lists, trained, tmp_path):
+    found = evaluate(
+        "--trials",
+        f"O={lists / 'all.txt'}",
+        "--allow-contaminated",
+        "--cross",
+        "--draws=0",
+        f"--speakers={lists / 'speakers.csv'}",
+        "--where=columns",
+        "--nocosts",
+        "--noprogressbar",
+        quiet=False,
+    )
+    met = found["seen"]["O"]
+    assert met["ours"]["shared"] == 8 and met["other"]["shared"] == 0
+    assert met["other"]["unknown"] == ["itself (nothing is stated)"]
+    report = (tmp_path / "out" / "report.md").read_text()
+    assert report.count("| ours (contaminated) |") == 3  # rates, cross twice
+    assert "contaminated: 8 of 8 test speakers seen by itself and" in report
+    assert "not known: itself (nothing is stated) |" in report
+    assert "Not on new speakers: ours, contaminated: 8 of 8" in report
+    page = (tmp_path / "out" / "index.html").read_text()
+    # A row in each of three tables, a column of the last, and the worst.
+    assert page.count("<small>contaminated</small>") == 4
+    assert page.count("</span>ours (contaminated): ") == 1
+    assert "not known: itself (nothing is stated)</td>" in page
+
+
 def test_missing_utterance(evaluate, lists, tmp_path):
     path = tmp_path / "lost.txt"
     path.write_text("1 id00000/rec0/00001.wav id00000/rec9/00001.wav\n" * 2)
@@ -265,6 +324,9 @@ def test_the_manifest_of_a_run_is_a_cohort(evaluate, lists, tiny_corpus):
     manifest = lists / "train.csv"
     manifest.write_text("ID,duration,wav,start,stop,spk_id\n" + "".join(rows))
     given = ["--trials", lists / "all.txt", "--norm=z", "--cohort", manifest]
+    with pytest.raises(SystemExit, match="6 of 8 .* seen by the cohort"):
+        evaluate(*given)
+    given.append("--allow_contaminated")
     assert evaluate(*given)["lists"] == ["all"]
     with pytest.raises(
         SystemExit, match=r"cohort: no file .*6 of 6 are missin"

@@ -21,6 +21,7 @@ from speechbrain_kd.evaluation.calibration import LinearCalibration
 from speechbrain_kd.evaluation.results import SystemResult, read_scores
 from speechbrain_kd.experiment import Experiment
 from speechbrain_kd.students.encoder import SpeakerEncoder
+from speechbrain_kd.training_data import read_learners
 
 ROOT = Path(__file__).parents[1]
 LAYOUT = ROOT / "tests" / "teachers" / "teacher_layout.py"
@@ -152,6 +153,27 @@ def test_the_export_is_calibrated_and_says_where_it_comes_from(distilled):
     digests = json.loads((folder / "teacher_files.json").read_text())
     assert digests == brain.teacher.digests
     assert set(digests) >= {"hyperparams.yaml", "embedding_model.ckpt"}
+    for name, digest in digests.items():
+        assert f"`{name}` sha256 `{digest}`" in card
+
+
+def test_the_export_knows_whom_student_and_teacher_have_met(distilled):
+    brain, corpus, folder = distilled
+    record = folder / "export" / "training_data.json"
+    facts = json.loads(record.read_text())
+    assert facts == json.loads((folder / "training_data.json").read_text())
+    student, teacher = read_learners(record)
+    assert [known.ids for known in student.sets] == [set(corpus.speakers)]
+    assert teacher.who == f"its teacher {brain.teacher.source}"
+    assert teacher.unknown == ["tiny"]  # a name that nobody knows
+    (files,) = facts["teachers"]
+    assert files["files"] == brain.teacher.digests
+    assert "revision" in files
+    report = json.loads((folder / "report" / "results.json").read_text())
+    seen = report["systems"]["student"]["seen"]
+    assert seen.startswith("not known: its teacher") and "(tiny)" in seen
+    assert f"| {seen} |" in (folder / "export" / "README.md").read_text()
+    assert f"| {seen} |" in (folder / "report" / "report.md").read_text()
 
 
 def test_nothing_is_calibrated_without_validation_trials(distilled, caplog):
@@ -202,6 +224,8 @@ def test_the_best_checkpoint_is_what_is_finished(distilled, tmp_path):
     assert bool((weight == 0.5).all())
     results = json.loads((folder / "report" / "results.json").read_text())
     assert set(results["systems"]) == {"model"}
+    # What it was trained on is known to the speaker: no mark.
+    assert results["systems"]["model"]["seen"] == "none of 2"
 
 
 @pytest.mark.parametrize(("last", "epoch"), [(0.24, 2), (0.26, 1)])

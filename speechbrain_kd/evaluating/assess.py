@@ -2,6 +2,7 @@
 
 import json
 from argparse import Namespace
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -26,6 +27,7 @@ from speechbrain_kd.evaluation.measuring import (
     measure_list,
 )
 from speechbrain_kd.evaluation.report import describe_machine
+from speechbrain_kd.evaluation.seen import Exposure, Exposures
 from speechbrain_kd.evaluation.speakers import speaker_names, speakers_of
 from speechbrain_kd.evaluation.trials import TrialList
 from speechbrain_kd.evaluation.where import (
@@ -41,6 +43,7 @@ def assess(
     systems: dict[str, System],
     scored: Scored,
     scoring: Scoring,
+    seen: Exposures,
 ) -> Evaluation:
     """Measures all systems on all lists.
 
@@ -56,6 +59,8 @@ def assess(
         Scores by list and system.
     scoring : Scoring
         How they were made.
+    seen : Exposures
+        What the systems have met of the lists' speakers.
 
     Returns
     -------
@@ -91,6 +96,7 @@ def assess(
         notes=notes(options, given, scoring, calibrations),
         machine=describe_machine(),
         level=options.level,
+        seen=seen,
     )
     for name, trials in given.lists.items():
         speakers = speakers_of(trials)
@@ -107,10 +113,18 @@ def assess(
         if options.cross:
             rows = {one: systems[one].rows_of(trials) for one in systems}
             found.cross.append(cross_matrix(name, rows, trials))
-        found.where += _where(
+        parts = _where(
             options, given, name, systems, scored, measures, speakers
         )
+        found.where += [_marked(part, seen[name]) for part in parts]
     return found
+
+
+def _marked(part: Breakdown, seen: Mapping[str, Exposure]) -> Breakdown:
+    """A breakdown that says which of its systems have met the speakers."""
+    met = [f"{one}, {how.label}" for one, how in seen.items() if how.shared]
+    said = "".join(f" Not on new speakers: {one}." for one in met)
+    return replace(part, what=part.what + said)
 
 
 def _where(

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from speechbrain_kd.atomic import atomic_path
 from speechbrain_kd.evaluating.assess import assess
+from speechbrain_kd.evaluating.exposing import expose
 from speechbrain_kd.evaluating.given import Given, gather
 from speechbrain_kd.evaluating.systems import (
     Scoring,
@@ -42,13 +43,17 @@ def run(options: Namespace, embedded: Callable[[], None]) -> str:
     Raises
     ------
     ValueError, FileNotFoundError
-        If something named is not there or cannot be used.
+        If something named is not there or cannot be used, or a system has
+        met the speakers of a list.
     """
     given = gather(options)
     bar = not options.noprogressbar
-    systems = {}
-    for source in given.sources:
-        system = systems[source.name] = load_system(source, options.device)
+    systems = {
+        source.name: load_system(source, options.device)
+        for source in given.sources
+    }
+    seen = {} if options.embed_only else expose(options, given, systems)
+    for system in systems.values():
         embed_system(
             system,
             given.files,
@@ -79,7 +84,7 @@ def run(options: Namespace, embedded: Callable[[], None]) -> str:
             write_scores(options.output / "scores" / file, trials, scores)
     if not given.lists:
         return "No list has labels: only scores were written."
-    found = assess(options, given, systems, scored, scoring)
+    found = assess(options, given, systems, scored, scoring, seen)
     return publish(options, given, systems, scored, found)
 
 

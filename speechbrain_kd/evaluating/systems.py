@@ -18,7 +18,9 @@ from speechbrain_kd.evaluation.filling import embed_cached
 from speechbrain_kd.evaluation.normalisation import Cohort, centre, normalise
 from speechbrain_kd.evaluation.plda import PldaScorer
 from speechbrain_kd.evaluation.scoring import cosine_scores
+from speechbrain_kd.evaluation.seen import Learner
 from speechbrain_kd.evaluation.trials import TrialList
+from speechbrain_kd.learners import as_itself, described, met_by
 from speechbrain_kd.model_sources import (
     ModelSource,
     load_model,
@@ -35,14 +37,13 @@ class Scoring:
     Arguments
     ---------
     norm : str | None
-        ``"z"``, ``"t"``, ``"s"`` or ``"as"``; None leaves cosines alone.
+        ``"z"``, ``"t"``, ``"s"``, ``"as"``; None leaves cosines alone.
     top_k : int
         Cohort speakers that adaptive s-norm takes.
     centre : bool
         Whether the cohort's mean is subtracted.
     backend : str
-        ``"cosine"``, or ``"plda"`` trained on the cohort's utterances, which
-        takes neither of the others.
+        ``"cosine"``, or ``"plda"`` trained on the cohort, without the others.
     """
 
     norm: str | None = None
@@ -73,6 +74,8 @@ class System:
         What it is and costs.
     model : Teacher
         The model.
+    met : list[Learner]
+        Whom it has met, itself and through its teachers.
     places : dict[str, int]
         The row of each utterance.
     rows : np.ndarray
@@ -85,6 +88,7 @@ class System:
 
     facts: SystemFacts
     model: Teacher
+    met: list[Learner] = field(default_factory=list)
     places: dict[str, int] = field(default_factory=dict)
     rows: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
     cohort: Cohort | None = None
@@ -151,7 +155,7 @@ def load_system(source: ModelSource, device: str) -> System:
         Nothing embedded yet, costs not measured.
     """
     model = load_model(source, device)
-    folder = run_folder(model)
+    folder, met = run_folder(model), as_itself(met_by(model))
     facts = SystemFacts(
         name=source.name,
         source=model.source,
@@ -161,10 +165,10 @@ def load_system(source: ModelSource, device: str) -> System:
         ms_per_second=None,
         dim=model.embedding_dim,
         fingerprint=model.fingerprint(),
-        trained_on=list(model.trained_on) or _data_of(folder),
+        trained_on=model.trained_on or described(met) or _data_of(folder),
         run_folder=None if folder is None else str(folder),
     )
-    return System(facts, model)
+    return System(facts, model, met)
 
 
 def _data_of(folder: Path | None) -> list[str]:

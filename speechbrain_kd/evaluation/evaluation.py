@@ -1,8 +1,4 @@
-"""What was found of several systems on several trial lists, as plain values.
-
-Everything here can be written as JSON by ``to_dict``; the page and the tables
-read these objects and compute nothing anew.
-"""
+"""What was found of several systems; page and tables compute nothing anew."""
 
 from __future__ import annotations
 
@@ -15,6 +11,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from speechbrain_kd.evaluation.certainty import Interval
+    from speechbrain_kd.evaluation.seen import Exposures
     from speechbrain_kd.evaluation.where import Breakdown
 
 #: Scores [trials], float32, of each system on each list: list, then system.
@@ -30,7 +27,7 @@ class SystemFacts:
     name : str
         What tables call it.
     source : str
-        Where it was loaded from.
+        Where it came from.
     params : int | None
         Parameters of the encoder; None where they cannot be counted.
     gmac : float | None
@@ -45,9 +42,9 @@ class SystemFacts:
     fingerprint : str
         SHA-256 that tells it from any other model.
     trained_on : list[str]
-        Corpora that it was trained on; empty where nobody says.
+        Its training corpora; empty where nobody says.
     run_folder : str | None
-        The run that made it, with its ``train_log.txt``, where it is known.
+        The run that made it, if known, with its ``train_log.txt``.
     """
 
     name: str
@@ -186,15 +183,17 @@ class Evaluation:
     differences : list[PairedTest]
         Every other system against the reference.
     cross : list[CrossMatrix]
-        One a list; empty where not asked for.
+        One a list, where asked for.
     where : list[Breakdown]
         Error rates by duration, noise and columns; empty where not asked for.
     notes : list[str]
         How the numbers were made, a sentence each.
     machine : str
-        What they were measured on.
+        It was measured on.
     level : float
         Of the intervals, such as 0.95.
+    seen : Exposures
+        What each system has met of the speakers of each list.
 
     Example
     -------
@@ -213,6 +212,7 @@ class Evaluation:
     notes: list[str] = field(default_factory=list)
     machine: str = ""
     level: float = 0.95
+    seen: Exposures = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """The evaluation in what JSON knows: keys are strings, NaN is None."""

@@ -23,9 +23,11 @@ from speechbrain_kd.evaluation.maps import SpeakerMap
 from speechbrain_kd.evaluation.page_text import (
     best_values,
     fixed,
+    marked,
     percent,
     points,
     scaled,
+    told,
 )
 from speechbrain_kd.evaluation.pictures import (
     det_picture,
@@ -142,6 +144,13 @@ def _of_list(
         "id": f"list-{place}",
         "systems": systems,
         "results": results,
+        "met": {
+            one.name: told(evaluation.seen, name, one.name) for one in systems
+        },
+        "marked": {
+            one.name: marked(evaluation.seen, name, one.name) != one.name
+            for one in systems
+        },
         "best": best_values(results),
         "differences": {
             (one.system, one.statistic): one

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from speechbrain_kd.evaluation.evaluation import ListResult
+from speechbrain_kd.evaluation.seen import Exposure, Exposures
 
 
 def best_values(results: Mapping[str, ListResult]) -> dict[str, float]:
@@ -96,3 +97,27 @@ def scaled(value: float | None, unit: str = "") -> str:
     while value >= 999.5 and step < 3:
         value, step = value / 1000.0, step + 1
     return f"{value:.3g} {('', 'k', 'M', 'G')[step]}{unit}".rstrip()
+
+
+def told(seen: Exposures, name: str, system: str) -> str:
+    """What a system has met of a list's speakers; else it is not known.
+
+    Example
+    -------
+    >>> told({"O": {"a": Exposure(40)}}, "O", "a"), told({}, "O", "a")
+    ('none of 40', 'not known')
+    """
+    one = seen.get(name, {}).get(system)
+    return "not known" if one is None else one.label
+
+
+def marked(seen: Exposures, name: str, system: str) -> str:
+    """A system's name, marked where it has met speakers of a list.
+
+    Example
+    -------
+    >>> marked({"E": {"a": Exposure(1251, 1211)}}, "E", "a")
+    'a (contaminated)'
+    """
+    one = seen.get(name, {}).get(system, Exposure(0))
+    return f"{system} ({one.mark})" if one.contaminated else system

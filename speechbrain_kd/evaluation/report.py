@@ -33,7 +33,8 @@ HEADER = (
     "minDCF (0.05)",
     "gap closed",
 )
-System = SystemResult | Mapping[str, float | int | None]
+SEEN = "test speakers met before"
+System = SystemResult | Mapping[str, float | int | str | None]
 
 
 def markdown_table(systems: Mapping[str, System]) -> str:
@@ -43,7 +44,8 @@ def markdown_table(systems: Mapping[str, System]) -> str:
     ---------
     systems : Mapping[str, System]
         Results by name: ``teacher``, ``baseline``, ``student`` or others; any
-        may be missing. What was not measured is a dash.
+        may be missing. What was not measured is a dash. Where any says in
+        ``seen`` what it has met of the test speakers, a column tells of all.
 
     Returns
     -------
@@ -58,6 +60,7 @@ def markdown_table(systems: Mapping[str, System]) -> str:
     """
     results = _as_dicts(systems)
     rows, share = [], _share(results)
+    told = any(result.get("seen") for result in results.values())
     for name, result in results.items():
         rows.append(
             (
@@ -70,9 +73,10 @@ def markdown_table(systems: Mapping[str, System]) -> str:
                 _fixed(result.get("min_dcf"), ".3f"),
                 _fixed(result.get("min_dcf_05"), ".3f"),
                 _fixed(share if name == "student" else None, ".0%"),
+                *([result.get("seen") or "not known"] if told else []),
             )
         )
-    return table(HEADER, rows)
+    return table((*HEADER, *([SEEN] if told else [])), rows)
 
 
 def write_report(

@@ -9,6 +9,7 @@ from speechbrain_kd.evaluation.evaluation import (
     SystemFacts,
 )
 from speechbrain_kd.evaluation.measuring import find_test
+from speechbrain_kd.evaluation.page_text import marked, told
 from speechbrain_kd.markdown import table
 
 _BETTER, _WORSE, _NOISE = "better", "worse", "within the noise"
@@ -44,7 +45,7 @@ def report_text(found: Evaluation) -> str:
     for matrix in found.cross:
         parts += [
             f"## {matrix.list}: a row enrols, a column verifies (EER)",
-            _matrix(matrix),
+            _matrix(matrix, found),
             *(f"Not compared: {pair}." for pair in matrix.skipped),
         ]
     for part in found.where:
@@ -81,7 +82,8 @@ def _results(found: Evaluation, name: str) -> str:
     header = ["system", "EER", f"{found.level:.0%} interval", "against"]
     header += [f"minDCF ({p:g})" for p in priors]
     header += ["interval", "against", "ROCCH EER", "min Cllr"]
-    header += [f"TMR at {rate:.1%}" for rate in rates] + ["AUC"]
+    header += [f"TMR at {rate:.1%}" for rate in rates]
+    header += ["AUC", "test speakers met before"]
     rows = []
     for system, result in results.items():
         eer, dcf = (
@@ -90,7 +92,7 @@ def _results(found: Evaluation, name: str) -> str:
         )
         rows.append(
             [
-                system,
+                marked(found.seen, name, system),
                 f"{result.eer:.2%}",
                 _interval(result.eer_interval, ".2%"),
                 _verdict(eer, ".2%"),
@@ -101,6 +103,7 @@ def _results(found: Evaluation, name: str) -> str:
                 f"{result.min_cllr:.3f}",
                 *(f"{result.tmr[rate]:.1%}" for rate in rates),
                 f"{result.auc:.4f}",
+                told(found.seen, name, system),
             ]
         )
     return table(header, rows)
@@ -116,7 +119,11 @@ def _calibrated(found: Evaluation, name: str) -> str:
     ]
     rows = []
     for system, result in results.items():
-        row = [system, _number(result.cllr, ".3f"), f"{result.min_cllr:.3f}"]
+        row = [
+            marked(found.seen, name, system),
+            _number(result.cllr, ".3f"),
+            f"{result.min_cllr:.3f}",
+        ]
         for p in priors:
             actual = None if result.act_dcf is None else result.act_dcf[p]
             row += [_number(actual, ".3f"), f"{result.min_dcf[p]:.3f}"]
@@ -124,11 +131,14 @@ def _calibrated(found: Evaluation, name: str) -> str:
     return table(header, rows)
 
 
-def _matrix(matrix: CrossMatrix) -> str:
+def _matrix(matrix: CrossMatrix, found: Evaluation) -> str:
     """Rows enrol, columns verify."""
+    names = {
+        one: marked(found.seen, matrix.list, one) for one in matrix.systems
+    }
     rows = [
         [
-            one,
+            names[one],
             *(
                 _number(matrix.eer[one].get(two), ".2%")
                 for two in matrix.systems
@@ -136,7 +146,7 @@ def _matrix(matrix: CrossMatrix) -> str:
         ]
         for one in matrix.systems
     ]
-    return table(["enrols \\ verifies", *matrix.systems], rows)
+    return table(["enrols \\ verifies", *names.values()], rows)
 
 
 def _groups(part) -> str:

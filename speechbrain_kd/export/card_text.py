@@ -78,7 +78,9 @@ embedding = verifier.encode_batch(verifier.load_audio("test.wav"))
 Waveforms at hand: `verifier.verify_batch(one, other, threshold={limit})`."""
 
 
-def results_table(results: Mapping[str, Mapping[str, float | None]]) -> str:
+def results_table(
+    results: Mapping[str, Mapping[str, float | str | None]],
+) -> str:
     """The results as a Markdown table, a system a row.
 
     Arguments
@@ -89,7 +91,8 @@ def results_table(results: Mapping[str, Mapping[str, float | None]]) -> str:
     Returns
     -------
     str
-        Markdown. A value that is missing or None is "not measured".
+        Markdown. A value that is missing or None is "not measured"; what each
+        has met of the test speakers is told where ``seen`` says so.
 
     Example
     -------
@@ -105,6 +108,8 @@ def results_table(results: Mapping[str, Mapping[str, float | None]]) -> str:
         "min_dcf": ("minDCF (0.01)", "{:.3f}", 1),
     }
     heads = ["system", *(head for head, _, _ in columns.values())]
+    told_of = any(values.get("seen") for values in results.values())
+    heads += ["test speakers met before"] if told_of else []
     rows = []
     for system, values in results.items():
         row = [system]
@@ -112,5 +117,7 @@ def results_table(results: Mapping[str, Mapping[str, float | None]]) -> str:
             value = values.get(key)
             told = value is not None
             row.append(form.format(scale * value) if told else _UNMEASURED)
-        rows.append(row)
+        rows.append(
+            row + ([values.get("seen") or "not known"] if told_of else [])
+        )
     return table(heads, rows)

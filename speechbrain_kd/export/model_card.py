@@ -57,9 +57,9 @@ class ModelCard:
         settings in words (``"CosineEmbedding"``).
     weights : Mapping[str, float]
         The weight of each term.
-    results : Mapping[str, Mapping[str, float | None]]
+    results : Mapping[str, Mapping[str, float | str | None]]
         By system (teacher, baseline, student): ``params``, ``gmac``,
-        ``bytes``, ``ms_per_second``, ``eer`` and ``min_dcf``, as in
+        ``bytes``, ``ms_per_second``, ``eer``, ``min_dcf`` and ``seen``, as in
         ``results.json``; rates as fractions, minDCF at a target prior of 0.01.
         What is missing or None is shown as not measured; other keys are not
         shown.
@@ -81,7 +81,7 @@ class ModelCard:
     teachers: Sequence[TeacherFacts] = ()
     terms: Mapping[str, str] = field(default_factory=dict)
     weights: Mapping[str, float] = field(default_factory=dict)
-    results: Mapping[str, Mapping[str, float | None]] = field(
+    results: Mapping[str, Mapping[str, float | str | None]] = field(
         default_factory=dict
     )
     trials: str | None = None
@@ -260,4 +260,10 @@ def _limits(card: ModelCard) -> str:
             "What a teacher was trained on is not stated, so that it may have "
             "heard the test speech."
         )
+    for system, values in card.results.items():
+        if str(values.get("seen", "")).startswith("contaminated"):
+            limits.append(
+                f"The results of the {system} above are no results on new "
+                f"speakers; {values['seen']}."
+            )
     return "\n".join(f"- {limit}" for limit in [*limits, *card.notes])

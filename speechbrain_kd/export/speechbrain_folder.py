@@ -47,6 +47,8 @@ class ExportSpec:
         What the model card tells.
     calibration : Mapping | None
         Content of ``calibration.json``, where there is one.
+    training_data : Mapping | None
+        Content of ``training_data.json``: whose voices it has learnt from.
     projector : torch.nn.Linear | None
         From the embeddings to the teacher's, for ``projector.ckpt``.
     classifier : torch.nn.Module | None
@@ -65,6 +67,7 @@ class ExportSpec:
     threshold: float | None
     card: ModelCard
     calibration: Mapping[str, Any] | None = None
+    training_data: Mapping[str, Any] | None = None
     projector: torch.nn.Linear | None = None
     classifier: torch.nn.Module | None = None
     labels: Sequence[str] | None = None
@@ -144,9 +147,11 @@ def export_speechbrain(folder: str | Path, *, spec: ExportSpec) -> Path:
             classifier_note=classifier_note,
         )
         (part / "README.md").write_text(text, encoding="utf-8")
-        if spec.calibration is not None:
-            made = json.dumps(spec.calibration, indent=2) + "\n"
-            (part / "calibration.json").write_text(made, encoding="utf-8")
+        for name in ("calibration", "training_data"):
+            facts = getattr(spec, name)
+            if facts is not None:
+                made = json.dumps(facts, indent=2) + "\n"
+                (part / f"{name}.json").write_text(made, encoding="utf-8")
     logger.info("exported to %s", folder)
     return folder
 

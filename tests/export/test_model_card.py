@@ -105,6 +105,19 @@ def test_results_show_percent_and_what_was_not_measured():
     assert "On veri_test.txt:" in card(FULL)
 
 
+def test_what_was_met_of_the_test_speakers_is_told_in_every_row():
+    met = "contaminated: 40 of 40 test speakers seen by its teacher x"
+    results = {"student": {"eer": 0.05, "seen": met}, "teacher": {"eer": 0.1}}
+    text = card(ModelCard("x", results=results, trials="E.txt"))
+    rows = [line for line in text.splitlines() if line.startswith("| ")]
+    assert rows[0].endswith("| test speakers met before |")
+    assert rows[2].endswith(f"| {met} |") and "| student" in rows[2]
+    assert rows[3].endswith("| not known |")
+    limits = text.split("## Limits")[1]
+    assert "student above are no results on new speakers; contamin" in limits
+    assert "met before" not in card(FULL)
+
+
 def test_the_threshold_says_where_it_is_from():
     text = card(FULL)
     assert (
