@@ -3,7 +3,8 @@
 A model is a run folder, an exported folder, the id of a model on a hub, an
 ONNX file, or a yaml fragment of ``hparams/teachers``. ``name=`` before it
 says what tables call it, and ``,key=value`` after it gives its class further
-arguments: ``campplus=hparams/teachers/campplus_onnx.yaml,source=cam.onnx``.
+arguments: ``campplus=hparams/teachers/campplus_onnx.yaml,source=cam.onnx``. A
+dot goes deeper into a fragment: ``prototypes.yaml,teacher.source=cam.onnx``.
 """
 
 import inspect
@@ -18,14 +19,16 @@ import yaml
 
 from speechbrain_kd import teachers
 from speechbrain_kd.teachers import Teacher
+from speechbrain_kd.teachers.fragment import read_fragment
 
 KINDS = (
     "a run folder (with export/hyperparams.yaml), an exported folder (with "
-    "hyperparams.yaml), an ONNX file, a yaml fragment of hparams/teachers, or "
-    "a hub id such as speechbrain/spkrec-ecapa-voxceleb"
+    "hyperparams.yaml), an ONNX file, a .pt2 file of torch.export, a yaml "
+    "fragment of hparams/teachers, or a hub id such as "
+    "speechbrain/spkrec-ecapa-voxceleb"
 )
 _NAME = re.compile(r"([\w.+-]+)=(.+)", re.DOTALL)
-_OPTION = re.compile(r"(\w+)=(.*)", re.DOTALL)
+_OPTION = re.compile(r"([\w.]+)=(.*)", re.DOTALL)
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+", re.ASCII)
 _YAML = "hyperparams.yaml"
 
@@ -109,7 +112,7 @@ def _name_of(place: str) -> str:
     path = Path(place)
     if path.name == "export" and path.absolute().parent.name:
         path = path.absolute().parent
-    stem = path.stem if path.suffix in (".onnx", ".yaml") else path.name
+    stem = path.stem if path.suffix in (".onnx", ".pt2", ".yaml") else path.name
     return re.sub(r"[^\w.+-]", "_", stem) or "model"
 
 
@@ -167,15 +170,17 @@ def recipe_of(source: ModelSource) -> tuple[type[Teacher], dict[str, Any]]:
     ------
     FileNotFoundError
         If the place is none of those that can be loaded.
+    ValueError
+        If a fragment does anything but build a teacher.
     """
     place = Path(source.place)
     given = {"source": source.place}
     if place.suffix in (".yaml", ".yml"):
-        if not place.is_file():
-            raise FileNotFoundError(f"{place}: there is no such yaml fragment")
-        kind, given = _of_fragment(place)
-    elif place.suffix == ".onnx":
+        return _of_fragment(place, source.options)
+    if place.suffix == ".onnx":
         kind = teachers.OnnxTeacher
+    elif place.suffix == ".pt2":
+        kind = teachers.ExportedTeacher
     elif (place / "export" / _YAML).is_file():
         kind = teachers.RunTeacher
     elif (place / _YAML).is_file():
@@ -193,28 +198,22 @@ def recipe_of(source: ModelSource) -> tuple[type[Teacher], dict[str, Any]]:
     return kind, given | source.options
 
 
-def _of_fragment(path: Path) -> tuple[type[Teacher], dict[str, Any]]:
-    """Class and arguments of a yaml fragment; nothing of it is run."""
-    loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
-    try:
-        root = loader.get_single_node()
-        tag = getattr(root, "tag", "")
-        found = tag.startswith("!new:") and isinstance(root, yaml.MappingNode)
-        arguments = loader.construct_mapping(root, deep=True) if found else {}
-    except yaml.YAMLError as error:
-        raise ValueError(
-            f"{path}: expected plain values below one !new: tag: {error}"
-        ) from error
-    finally:
-        loader.dispose()
-    name = tag.removeprefix("!new:speechbrain_kd.teachers.")
-    kind = getattr(teachers, name, None) if found else None
-    if inspect.isclass(kind) and issubclass(kind, Teacher):
-        return kind, arguments
-    raise ValueError(
-        f"{path}: expected a fragment that begins with !new: and a teacher of "
-        f"speechbrain_kd.teachers, got {tag or 'an empty file'}"
-    )
+def _of_fragment(
+    path: Path, options: dict[str, Any]
+) -> tuple[type[Teacher], dict[str, Any]]:
+    """Class and arguments of a yaml fragment.
+
+    Which foreign classes it may name is said by the option ``allowed``, never
+    by the fragment: a teacher of its own may have an argument of that name.
+    """
+    options = dict(options)
+    allowed = options.pop("allowed", ())
+    if isinstance(allowed, str):
+        allowed = [allowed]
+    fragment = read_fragment(path, options, allowed)
+    takes = inspect.signature(fragment.kind).parameters
+    own = {"allowed": list(allowed)} if allowed and "allowed" in takes else {}
+    return fragment.kind, fragment.arguments() | own
 
 
 def run_folder(model: Teacher) -> Path | None:

@@ -14,7 +14,13 @@ from speechbrain_kd.model_sources import (
     recipe_of,
     run_folder,
 )
-from speechbrain_kd.teachers import OnnxTeacher, RunTeacher, SpeechBrainTeacher
+from speechbrain_kd.teachers import (
+    OnnxTeacher,
+    RunTeacher,
+    SpeechBrainTeacher,
+    Teacher,
+)
+from speechbrain_kd.teachers.fragment import read_fragment
 
 HPARAMS = Path(__file__).parents[2] / "hparams" / "teachers"
 
@@ -88,10 +94,76 @@ def test_hub_id_with_a_commit():
 
 @pytest.mark.parametrize("name", sorted(p.stem for p in HPARAMS.glob("*.yaml")))
 def test_every_fragment_is_understood(name):
-    (source,) = parse_models([str(HPARAMS / f"{name}.yaml")])
-    kind, arguments = recipe_of(source)
-    assert kind in (OnnxTeacher, RunTeacher, SpeechBrainTeacher)
-    assert arguments["source"] and arguments["trained_on"]
+    fragment = read_fragment(HPARAMS / f"{name}.yaml")
+    assert issubclass(fragment.kind, Teacher)
+    assert "source:" in fragment.text and "trained_on:" in fragment.text
+
+
+WRAPPED = """\
+!new:speechbrain_kd.teachers.SpeechBrainTeacher
+source: {inner}
+savedir:
+- {inner}
+- {inner}
+trained_on: [&one outer, *one]
+"""
+
+
+def test_a_fragment_within_a_fragment(onnx_file, tmp_path):
+    inner, outer = tmp_path / "in" / "inner.yaml", tmp_path / "outer.yaml"
+    inner.parent.mkdir()
+    inner.write_text(
+        "!new:speechbrain_kd.teachers.OnnxTeacher\n"
+        "source: no.onnx\nn_mels: &mels 24\ntrained_on: [*mels]\n"
+    )
+    outer.write_text(WRAPPED.format(inner="!include:in/inner.yaml"))
+    options = {"source.source": str(onnx_file), "source.n_mels": 80}
+    options |= {f"savedir.{n}.source": str(onnx_file) for n in range(2)}
+    options |= {"savedir.0.n_mels": 80, "savedir.1.n_mels": 80}
+    fragment = read_fragment(outer, options)
+    assert fragment.kind is SpeechBrainTeacher
+    arguments = fragment.arguments()
+    teachers = [arguments["source"], *arguments["savedir"]]
+    assert [type(one) for one in teachers] == 3 * [OnnxTeacher]
+    assert {one.source for one in teachers} == {str(onnx_file)}
+    assert teachers[0].trained_on == [24]  # an alias is the included file's
+    assert arguments["trained_on"] == ["outer", "outer"]
+    kept = "{inner}\n  source: {file}\n  n_mels: 80"
+    kept = kept.format(inner="!include:in/inner.yaml", file=onnx_file)
+    outer.write_text(WRAPPED.split("savedir")[0].format(inner=kept))
+    assert read_fragment(outer).arguments()["source"].n_mels == 80
+    with pytest.raises(ValueError, match="place below 2 in a list, got '2'"):
+        outer.write_text(WRAPPED.format(inner="a"))
+        read_fragment(outer, {"savedir.2.source": 1})
+
+
+def test_foreign_classes_are_the_users_to_allow(tmp_path, monkeypatch):
+    package = tmp_path / "my_package"
+    package.mkdir()
+    (package / "__init__.py").write_text(
+        "from pathlib import Path\n"
+        "import torch\n"
+        "from speechbrain_kd.teachers import Teacher\n"
+        "Path(__file__).with_name('imported').touch()\n"
+        "class Net(torch.nn.Linear): pass\n"
+        "class Own(Teacher):\n"
+        "    def __init__(self, source, model):\n"
+        "        super().__init__(source)\n"
+        "        self.model = model\n"
+        "        self.freeze()\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    path = tmp_path / "own.yaml"
+    path.write_text(
+        "!new:my_package.Own\nsource: here\nallowed: [my_package.]\n"
+        "model: !new:my_package.Net\n  in_features: 2\n  out_features: 3\n"
+    )
+    with pytest.raises(ValueError, match=r"own.yaml,allowed=\[my_package.\]"):
+        load_model(str(path))
+    assert not (package / "imported").exists()
+    path.write_text(path.read_text().replace("allowed: [my_package.]\n", ""))
+    model = load_model(f"{path},allowed=[my_package.]")
+    assert type(model).__name__ == "Own" and model.model.out_features == 3
 
 
 @pytest.mark.parametrize(
@@ -102,15 +174,28 @@ def test_every_fragment_is_understood(name):
         "!new:speechbrain_kd.teachers.base\nsource: a\n",
         "!new:speechbrain_kd.teachers.OnnxTeacher\n"
         "source: !apply:os.system [touch {ran}]\n",
+        "!new:speechbrain_kd.teachers.OnnxTeacher\n"
+        "source: !applyref:os.system [touch {ran}]\n",
+        "!new:speechbrain_kd.teachers.OnnxTeacher\n"
+        "source: !include:other.yaml\n",
+        "!new:speechbrain_kd.teachers.OnnxTeacher\n"
+        "source: !include:teacher.yaml\n",
         "!new:speechbrain_kd.teachers.os.path\nsource: a\n",
+        "!new:torch.nn.Linear\nin_features: 1\nout_features: 1\n",
+        "!new:speechbrain_kd.teachers.OnnxTeacher\nsource: !ref <none>\n",
+        "!new:speechbrain_kd.teachers.OnnxTeacher\nsource: !PLACEHOLDER\n",
+        "source: a\n",
         "- a\n",
+        "a: [\n",
         "",
     ],
 )
 def test_foreign_fragments_are_refused(text, tmp_path):
     ran, path = tmp_path / "ran", tmp_path / "teacher.yaml"
     path.write_text(text.format(ran=ran))
-    with pytest.raises(ValueError, match="teacher.yaml: expected"):
+    other = f"a: !apply:os.system [touch {ran}]\n"
+    (tmp_path / "other.yaml").write_text(other)
+    with pytest.raises(ValueError, match=r"(teacher|other)\.yaml[,: ]"):
         load_model(str(path))
     assert not ran.exists()
 
@@ -122,5 +207,6 @@ def test_nothing_there(tmp_path):
         load_model(str(tmp_path))
     with pytest.raises(FileNotFoundError, match="no such yaml fragment"):
         load_model("none.yaml")
-    with pytest.raises(FileNotFoundError, match="There is no ONNX model"):
-        load_model("none.onnx")
+    for name in ("none.onnx", "none.pt2"):
+        with pytest.raises(FileNotFoundError, match=f"There is no .* {name}"):
+            load_model(name)
