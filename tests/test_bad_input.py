@@ -289,7 +289,7 @@ def test_label_level_with_a_teacher_of_strangers(refused, corpus, teacher):
     labels.write_text(labels.read_text().replace("id0000", "id1000"))
     message = refused(f"--data_folder={corpus}", f"--teacher={fragment}", BOTH)
     assert mentions(message, "share no speaker", "'id10000'", "'id00000'")
-    assert mentions(message, "Remove the label-level terms")
+    assert mentions(message, "remove the label-level terms")
 
 
 def test_label_level_without_the_students_classifier(refused, corpus, teacher):
