@@ -27,6 +27,7 @@ from speechbrain_kd.evaluation.trials import TrialList
 from speechbrain_kd.evaluation.validation import validation_trials
 from speechbrain_kd.students.encoder import SpeakerEncoder
 from speechbrain_kd.teachers.base import Teacher
+from speechbrain_kd.teachers.card import costs_of
 
 logger = logging.getLogger(__name__)
 
@@ -154,7 +155,7 @@ def with_costs(result: SystemResult, encoder: SpeakerEncoder) -> SystemResult:
 
 
 def add_teacher_costs(result: SystemResult, teacher: Teacher) -> None:
-    """Adds what can be counted of a teacher; an ONNX file has bytes only."""
+    """Adds what can be counted of a teacher; of several, the sum."""
     if isinstance(getattr(teacher, "embedding_model", None), torch.nn.Module):
         with_costs(
             result,
@@ -164,5 +165,7 @@ def add_teacher_costs(result: SystemResult, teacher: Teacher) -> None:
                 teacher.embedding_model,
             ),
         )
-    elif Path(teacher.source).is_file():
-        result.bytes = Path(teacher.source).stat().st_size
+        return
+    costs = costs_of(teacher)
+    result.params, result.gmac = costs["parameters"], costs["gmac"]
+    result.bytes = costs["bytes"]

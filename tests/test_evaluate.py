@@ -30,7 +30,9 @@ def models(tmp_path_factory):
         "epoch: 1, lr: 1.0e-03 - train loss: 2.50 - valid EER: 2.0e-01\n"
         "epoch: 2, lr: 1.0e-03 - train loss: 1.50 - valid EER: 1.0e-01\n"
     )
-    (folder / "run" / "hyperparams.yaml").write_text("data_folder: /a/own\n")
+    (folder / "run" / "hyperparams.yaml").write_text(
+        "data_folder: /a/own,/b/more\n"
+    )
     write_model(folder / "other", "resnet")
     return folder
 
@@ -104,7 +106,7 @@ def test_all_of_it(evaluate, lists, models, tmp_path, capsys):
     ours = found["systems"][1]
     assert ours["params"] > 0 and ours["ms_per_second"] > 0
     assert ours["run_folder"] == str(models / "run")
-    assert ours["trained_on"] == ["own"] and ours["dim"] == 12
+    assert ours["trained_on"] == ["own", "more"] and ours["dim"] == 12
     tests = [(one["list"], one["statistic"]) for one in found["differences"]]
     assert len(tests) == 4 and set(tests) == {
         (name, kind) for name in found["lists"] for kind in ("eer", "min_dcf")

@@ -21,6 +21,7 @@ from speechbrain_kd.evaluation.calibration import LinearCalibration
 from speechbrain_kd.evaluation.results import SystemResult, read_scores
 from speechbrain_kd.experiment import Experiment
 from speechbrain_kd.students.encoder import SpeakerEncoder
+from speechbrain_kd.teachers import EnsembleTeacher, Teacher
 from speechbrain_kd.training_data import read_learners
 
 ROOT = Path(__file__).parents[1]
@@ -265,15 +266,37 @@ def test_the_teacher_is_not_evaluated_where_that_is_off(
     assert not (tmp_path / "off" / "scores_teacher.txt").exists()
 
 
-def test_of_a_file_only_its_bytes_are_known(tmp_path):
-    file = tmp_path / "model.onnx"
+class Lines(Teacher):
+    """Two linear layers, of 12 and 20 parameters, in a file of 5 bytes."""
+
+    def __init__(self, source):
+        super().__init__(source, embedding_dim=4)
+        self.layers = torch.nn.Sequential(
+            torch.nn.Linear(3, 4, bias=False), torch.nn.Linear(4, 4)
+        )
+        self.freeze()
+
+    def encode(self, wavs, lens):
+        return self.layers(wavs[:, :3])
+
+
+def test_costs_of_teachers_and_of_several(tmp_path):
+    file = tmp_path / "model.bin"
     file.write_bytes(b"12345")
-    result = SystemResult(0.1, 0.5, 0.4, 0.3, 10, 10)
-    assess.add_teacher_costs(result, SimpleNamespace(source=str(file)))
-    assert (result.bytes, result.params, result.gmac) == (5, None, None)
-    elsewhere = SystemResult(0.1, 0.5, 0.4, 0.3, 10, 10)
-    assess.add_teacher_costs(elsewhere, SimpleNamespace(source="a/hub-id"))
-    assert elsewhere.bytes is None
+    one, other = Lines(str(file)), Lines("a/hub-id")
+    costs = {"alone": one, "elsewhere": other}
+    costs["twice"] = EnsembleTeacher([one, Lines(str(file))])
+    costs["with"] = EnsembleTeacher([one, other])
+    found = {}
+    for name, teacher in costs.items():
+        result = SystemResult(0.1, 0.5, 0.4, 0.3, 10, 10)
+        assess.add_teacher_costs(result, teacher)
+        macs = round(1e9 * result.gmac)
+        found[name] = (result.params, macs, result.bytes)
+    assert found["alone"] == (32, 28, 5)
+    assert found["elsewhere"] == (32, 28, None)
+    assert found["twice"] == (64, 56, 10)
+    assert found["with"] == (64, 56, None)
 
 
 def test_costs_are_the_encoders_own(distilled):

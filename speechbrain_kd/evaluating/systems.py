@@ -178,7 +178,7 @@ def _data_of(folder: Path | None) -> list[str]:
         return []
     text = path.read_text(encoding="utf-8", errors="replace")
     found = re.search(r"^data_folder:[ ]+([^\s#]+)", text, re.MULTILINE)
-    return [Path(found[1]).name] if found else []
+    return [Path(one).name for one in found[1].split(",")] if found else []
 
 
 def add_costs(system: System, source: ModelSource) -> None:

@@ -18,6 +18,7 @@ from speechbrain_kd.teachers.features_text import describe_features
 
 #: The figure of the project: multiply-adds for so much speech.
 COST_SECONDS = 2.0
+_COSTS = ("parameters", "gmac", "bytes")
 _SHOWN = 3
 
 
@@ -104,13 +105,12 @@ def describe(teacher: Teacher) -> TeacherCard:
         Its card.
     """
     members = [describe(one) for one in members_of(teacher)]
-    costs = _sum(members) if members else _costs(teacher)
     features = [text for one in members for text in one.features]
     count = _classes(teacher)
     return TeacherCard(
         source=teacher.source,
         kind=_kind(teacher),
-        **costs,
+        **costs_of(teacher),
         dim=teacher.embedding_dim,
         classes=count,
         labels=teacher.labels,
@@ -175,8 +175,23 @@ def _kind(teacher: Teacher) -> str:
     return own if encoder is None else f"{own} ({type(encoder).__name__})"
 
 
-def _costs(teacher: Teacher) -> dict[str, Any]:
-    """Parameters, multiply-adds and bytes of a single teacher."""
+def costs_of(teacher: Teacher) -> dict[str, Any]:
+    """What can be counted of a teacher; of several, the sum.
+
+    Arguments
+    ---------
+    teacher : Teacher
+        Loaded; one that learns may not have learnt yet.
+
+    Returns
+    -------
+    dict[str, Any]
+        ``parameters``, ``gmac`` of 2 s of speech, ``bytes``; None for what
+        nobody can count.
+    """
+    members = [costs_of(one) for one in members_of(teacher)]
+    if members:
+        return {name: _sum([one[name] for one in members]) for name in _COSTS}
     encoder = encoder_of(teacher)
     own_count = getattr(teacher, "count_parameters", None)
     if own_count is not None:
@@ -189,11 +204,8 @@ def _costs(teacher: Teacher) -> dict[str, Any]:
     else:
         size = path.stat().st_size if path.is_file() else None
     macs = _macs(teacher, encoder)
-    return {
-        "parameters": parameters or None,
-        "gmac": None if macs is None else macs / 1e9,
-        "bytes": size,
-    }
+    gmac = None if macs is None else macs / 1e9
+    return dict(zip(_COSTS, (parameters or None, gmac, size), strict=True))
 
 
 def _macs(teacher: Teacher, encoder: torch.nn.Module | None) -> int | None:
@@ -209,13 +221,9 @@ def _macs(teacher: Teacher, encoder: torch.nn.Module | None) -> int | None:
     return count_macs(teacher, wavs)
 
 
-def _sum(members: list[TeacherCard]) -> dict[str, Any]:
-    """Costs of all members; None where one is not known."""
-    sums = {}
-    for name in ("parameters", "gmac", "bytes"):
-        values = [getattr(one, name) for one in members]
-        sums[name] = None if None in values else sum(values)
-    return sums
+def _sum(values: list[float | None]) -> float | None:
+    """The sum; None where one is not known."""
+    return None if None in values else sum(values)
 
 
 def _classes(teacher: Teacher) -> int:
