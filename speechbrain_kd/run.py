@@ -29,7 +29,7 @@ from speechbrain_kd.inputs import (
     prepare_augmentation,
     prepare_data,
 )
-from speechbrain_kd.lessons import teach_teacher
+from speechbrain_kd.lessons import teach_objective, teach_teacher
 from speechbrain_kd.speed.allocator import keep_freed_memory
 from speechbrain_kd.speed.precision import warn_of_slow_bf16
 from speechbrain_kd.speed.threads import settle, start_method
@@ -138,6 +138,7 @@ def build(
     run_on_main(make_label_encoder, args=[corpus.speakers, encoder_file])
     label_encoder = make_label_encoder(corpus.speakers, encoder_file)
     teach_teacher(hparams, corpus, run_opts)
+    teach_objective(hparams, corpus, run_opts)
     views, stores = open_views(hparams)
     starts = Crops(hparams["sentence_len"], hparams["seed"], random=False)
     train_data = make_dataset(

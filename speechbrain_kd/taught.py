@@ -151,6 +151,8 @@ class TaughtBrain(SteadyBrain):
         student = {"embeddings": predictions.embeddings}
         if predictions.logits is not None:
             student["logits"] = predictions.logits.squeeze(1)
+        # By hparams: DDP wraps the module, and knows no other method of it.
+        self.hparams.distillation.on_progress(self.progress)
         return self.modules.distillation(
             student, predictions.teacher, labels.squeeze(-1)
         )

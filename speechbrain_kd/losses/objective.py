@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
-from speechbrain_kd.distributed.gather import gather_rows, ranks, sum_over_ranks
+from speechbrain_kd.distributed.gather import gather_rows
+from speechbrain_kd.losses.shared_classes import SharedClasses
 from speechbrain_kd.losses.term import DistillationTerm
 
 CLASSIFICATION = "classification"
@@ -75,8 +76,7 @@ class DistillationObjective(torch.nn.Module):
             {name: tuple(ramp) for name, ramp in (ramps or {}).items()}
         )
         self.projector: torch.nn.Module = torch.nn.Identity()
-        self.register_buffer("student_index", None, persistent=False)
-        self.register_buffer("teacher_index", None, persistent=False)
+        self.shared_classes = SharedClasses()
 
     def compares(self, what: str) -> bool:
         """Whether a term compares ``"embeddings"`` or ``"logits"``."""
@@ -133,6 +133,17 @@ class DistillationObjective(torch.nn.Module):
         for term in self.terms.values():
             term.meet(cosine_logits)
 
+    def on_progress(self, epoch: float) -> None:
+        """Lets every term follow the training.
+
+        Arguments
+        ---------
+        epoch : float
+            Epochs done, with the fraction of the present one.
+        """
+        for term in self.terms.values():
+            term.on_progress(epoch)
+
     def align(
         self, student_index: torch.Tensor, teacher_index: torch.Tensor
     ) -> None:
@@ -145,8 +156,17 @@ class DistillationObjective(torch.nn.Module):
         teacher_index : torch.Tensor
             Columns of the teacher's logits of the same speakers, [shared].
         """
-        self.student_index = student_index
-        self.teacher_index = teacher_index
+        self.shared_classes.align(student_index, teacher_index)
+
+    @property
+    def student_index(self) -> torch.Tensor | None:
+        """Columns of the student's logits that ``align`` named."""
+        return self.shared_classes.student_index
+
+    @property
+    def teacher_index(self) -> torch.Tensor | None:
+        """Columns of the teacher's logits that ``align`` named."""
+        return self.shared_classes.teacher_index
 
     def forward(
         self,
@@ -165,81 +185,58 @@ class DistillationObjective(torch.nn.Module):
             The same from the teacher, in its dimension and classes.
         labels : torch.Tensor | None
             Classes of the student, shape [batch]: the teacher's posteriors
-            are used only for speakers that it knows.
+            are used only for speakers that it knows. Terms that need labels
+            get them as columns of the logits that they compare.
 
         Returns
         -------
         dict[str, torch.Tensor]
             A scalar for every term.
         """
-        pairs = {}
+        inputs, share = {}, {"embeddings": 1.0}
         if self.compares("embeddings"):
-            pairs["embeddings"] = (
-                self.projector(student["embeddings"]),
-                teacher["embeddings"],
-            )
+            projected = self.projector(student["embeddings"])
+            inputs["embeddings"] = projected, teacher["embeddings"], labels
         if self.compares("logits"):
-            pairs["logits"] = self._shared_logits(student, teacher, labels)
-        everyone = {
-            term.compares: [
-                gather_rows(x.float()) for x in pairs[term.compares]
-            ]
-            for term in self.terms.values()
-            if term.across_utterances
-        }
-        share = self._share_of_known(student, pairs)
+            logits = student["logits"]
+            inputs["logits"] = self.shared_classes(
+                logits, teacher["logits"], labels
+            )
+            known = len(inputs["logits"][0])
+            share["logits"] = self.shared_classes.share_of_known(known, logits)
+        everyone = self._of_all_ranks(inputs)
         return {
             name: self._term(term, *everyone[term.compares])
             if term.across_utterances
-            else self._term(term, *pairs[term.compares]) * share[term.compares]
+            else self._term(term, *inputs[term.compares]) * share[term.compares]
             for name, term in self.terms.items()
         }
 
-    @staticmethod
-    def _term(
-        term: DistillationTerm, student: torch.Tensor, teacher: torch.Tensor
-    ) -> torch.Tensor:
-        """A term, or zero where no utterance of the batch has a target."""
-        return term(student, teacher) if len(student) else student.sum()
-
-    def _knows_all(self, logits: torch.Tensor) -> bool:
-        """Whether the teacher knows every class of the student."""
-        index = self.student_index
-        return index is None or len(index) == logits.shape[1]
-
-    def _share_of_known(
-        self,
-        student: Mapping[str, torch.Tensor],
-        pairs: Mapping[str, tuple[torch.Tensor, torch.Tensor]],
-    ) -> dict[str, torch.Tensor | float]:
-        """What the mean of this rank counts among those of all ranks.
-
-        More than 1 where more of its utterances have label-level targets
-        than of other ranks'.
-        """
-        world = ranks()[1]
-        share: dict[str, torch.Tensor | float] = dict.fromkeys(pairs, 1.0)
-        if "logits" not in pairs or world == 1:
-            return share
-        if not self._knows_all(student["logits"]):
-            known = torch.tensor(
-                float(len(pairs["logits"][0])), device=student["logits"].device
+    def _of_all_ranks(self, inputs):
+        """What terms across utterances compare, of the ranks together."""
+        gathered = {}
+        for level, (student, teacher, labels) in inputs.items():
+            terms = [
+                term
+                for term in self.terms.values()
+                if term.across_utterances and term.compares == level
+            ]
+            if not terms:
+                continue
+            if labels is not None and any(term.needs_labels for term in terms):
+                labels = gather_rows(labels)
+            gathered[level] = (
+                gather_rows(student.float()),
+                gather_rows(teacher.float()),
+                labels,
             )
-            everyone = sum_over_ranks(known).clamp(min=1)
-            share["logits"] = world * known / everyone
-        return share
+        return gathered
 
-    def _shared_logits(
-        self,
-        student: Mapping[str, torch.Tensor],
-        teacher: Mapping[str, torch.Tensor],
-        labels: torch.Tensor | None,
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Logits of shared classes, of utterances whose speaker is shared."""
-        ours, theirs = student["logits"], teacher["logits"]
-        if self.student_index is None:
-            return ours, theirs
-        if labels is not None and not self._knows_all(ours):
-            known = torch.isin(labels, self.student_index)
-            ours, theirs = ours[known], theirs[known]
-        return ours[:, self.student_index], theirs[:, self.teacher_index]
+    @staticmethod
+    def _term(term, student, teacher, labels):
+        """A term, or zero where no utterance of the batch has a target."""
+        if not len(student):
+            return student.sum()
+        if term.needs_labels:
+            return term(student, teacher, labels)
+        return term(student, teacher)

@@ -3,10 +3,10 @@
 import torch
 from torch.nn import functional
 
-from speechbrain_kd.losses.term import DistillationTerm
+from speechbrain_kd.losses.scaled_logits import ScaledLogits
 
 
-class PosteriorKL(DistillationTerm):
+class PosteriorKL(ScaledLogits):
     """T² · KL(softmax(scale·teacher/T) ‖ softmax(scale·student/T)).
 
     SpeechBrain's classifiers give unscaled cosines: softmax at scale 1 is
@@ -47,37 +47,19 @@ class PosteriorKL(DistillationTerm):
     tensor(True)
     """
 
-    compares = "logits"
-
     def __init__(
         self,
         scale: float = 30.0,
         temperature: float = 2.0,
         teacher_scale: float | None = None,
     ) -> None:
-        super().__init__()
-        self.scale = scale
-        self.teacher_scale = scale if teacher_scale is None else teacher_scale
-        self._follows_teacher = teacher_scale is None
-        self.temperature = temperature
-        for name in ("scale", "teacher_scale", "temperature"):
-            if not getattr(self, name) > 0:
-                raise ValueError(
-                    f"PosteriorKL: {name} must be positive; got "
-                    f"{getattr(self, name)}"
-                )
-
-    def meet(self, cosine_logits: bool) -> None:
-        """Chooses the teacher's scale, unless it was given."""
-        if self._follows_teacher:
-            self.teacher_scale = self.scale if cosine_logits else 1.0
+        super().__init__(scale, temperature, teacher_scale)
 
     def distance(
         self, student: torch.Tensor, teacher: torch.Tensor
     ) -> torch.Tensor:
         """KL divergence. Shapes [batch, classes] → scalar."""
-        student = student * (self.scale / self.temperature)
-        teacher = teacher * (self.teacher_scale / self.temperature)
+        student, teacher = self.at_temperature(student, teacher)
         divergence = functional.kl_div(
             functional.log_softmax(student, dim=-1),
             functional.log_softmax(teacher, dim=-1),

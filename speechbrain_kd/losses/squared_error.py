@@ -3,10 +3,10 @@
 import torch
 from torch.nn import functional
 
-from speechbrain_kd.losses.term import DistillationTerm
+from speechbrain_kd.losses.centring import CentredTerm
 
 
-class SquaredErrorEmbedding(DistillationTerm):
+class SquaredErrorEmbedding(CentredTerm):
     """Mean over the batch of the squared distance, summed over dimensions.
 
     Summed, not averaged, so that its weight means the same at every
@@ -18,6 +18,20 @@ class SquaredErrorEmbedding(DistillationTerm):
         Whether both embeddings are brought to unit length first. Without
         it the student must also match the teacher's length, which cosine
         scoring ignores.
+    centre : bool
+        Whether the mean of the teacher's embeddings is taken off both. The
+        rest is brought to unit length again where ``normalise`` says so;
+        where it does not, the mean cancels and makes no difference.
+    whiten : bool
+        Whether both are whitened by the teacher's covariance: without
+        ``normalise`` the distance is then Mahalanobis'.
+    shrinkage : float
+        Of the covariance; see ``CentredTerm``.
+
+    Raises
+    ------
+    ValueError
+        If the shrinkage is not above 0 and at most 1.
 
     Reference
     ---------
@@ -35,14 +49,20 @@ class SquaredErrorEmbedding(DistillationTerm):
     2.0
     """
 
-    def __init__(self, normalise: bool = True) -> None:
-        super().__init__()
-        self.normalise = normalise
+    def __init__(
+        self,
+        normalise: bool = True,
+        centre: bool = False,
+        whiten: bool = False,
+        shrinkage: float = 0.1,
+    ) -> None:
+        super().__init__(centre, whiten, shrinkage, normalise)
 
     def distance(
         self, student: torch.Tensor, teacher: torch.Tensor
     ) -> torch.Tensor:
         """Squared distance. Shapes [batch, dim] → scalar."""
+        student, teacher = self.centred(student, teacher)
         if self.normalise:
             student = functional.normalize(student, dim=-1)
             teacher = functional.normalize(teacher, dim=-1)

@@ -8,10 +8,11 @@ import torch
 class DistillationTerm(torch.nn.Module):
     """A scalar that says how far the student is from the teacher.
 
-    A subclass sets ``compares``, and ``across_utterances`` where the term of
-    an utterance depends on others, and writes ``distance``. The objective hands
-    it a pair of tensors; ``forward`` checks their shapes, detaches the
-    teacher and computes in fp32 whatever the autocast precision is.
+    A subclass sets ``compares``, ``across_utterances`` where the term of an
+    utterance depends on others, and ``needs_labels`` where it depends on the
+    speaker, and writes ``distance``. The objective hands it a pair of
+    tensors; ``forward`` checks their shapes, detaches the teacher and
+    computes in fp32 whatever the autocast precision is.
     """
 
     #: "embeddings" ([batch, dim]) or "logits" ([batch, classes]).
@@ -20,6 +21,13 @@ class DistillationTerm(torch.nn.Module):
     #: Whether ``distance`` compares utterances with one another. The
     #: objective then hands it the utterances of all ranks.
     across_utterances: ClassVar[bool] = False
+
+    #: Whether ``learn`` must be called before the training.
+    learns: bool = False
+
+    #: Whether ``distance`` takes the labels [batch] as a third argument: for
+    #: logits the target's column, for embeddings the student's class.
+    needs_labels: ClassVar[bool] = False
 
     def distance(
         self, student: torch.Tensor, teacher: torch.Tensor
@@ -40,6 +48,15 @@ class DistillationTerm(torch.nn.Module):
         """
         raise NotImplementedError
 
+    def learn(self, embeddings: torch.Tensor) -> None:
+        """Learns what the teacher says of training utterances; or nothing.
+
+        Arguments
+        ---------
+        embeddings : torch.Tensor
+            The teacher's, fp32, shape [utterances, dim], not normalised.
+        """
+
     def meet(self, cosine_logits: bool) -> None:
         """Learns of what kind the teacher's logits are; by default nothing.
 
@@ -50,8 +67,22 @@ class DistillationTerm(torch.nn.Module):
             1, such as log-probabilities.
         """
 
+    def on_progress(self, epoch: float) -> None:
+        """Follows the training; called before every step, by default nothing.
+
+        What it sets must follow from ``epoch`` alone: it is not saved.
+
+        Arguments
+        ---------
+        epoch : float
+            Epochs done, with the fraction of the present one.
+        """
+
     def forward(
-        self, student: torch.Tensor, teacher: torch.Tensor
+        self,
+        student: torch.Tensor,
+        teacher: torch.Tensor,
+        labels: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Checks the pair and computes the term.
 
@@ -61,6 +92,8 @@ class DistillationTerm(torch.nn.Module):
             Shape [batch, dim].
         teacher : torch.Tensor
             Shape [batch, dim]. No gradient reaches it.
+        labels : torch.Tensor | None
+            Shape [batch], for a term that ``needs_labels``.
 
         Returns
         -------
@@ -70,7 +103,8 @@ class DistillationTerm(torch.nn.Module):
         Raises
         ------
         ValueError
-            If the shapes differ or are not [batch, dim].
+            If the shapes differ or are not [batch, dim], or labels that are
+            needed are not [batch].
         """
         if student.ndim != 2 or student.shape != teacher.shape:
             raise ValueError(
@@ -78,5 +112,20 @@ class DistillationTerm(torch.nn.Module):
                 f"[batch, dim]; got student {list(student.shape)} and "
                 f"teacher {list(teacher.shape)}"
             )
+        needed = ()
+        if self.needs_labels:
+            self._check_labels(labels, len(student))
+            needed = (labels,)
         with torch.autocast(student.device.type, enabled=False):
-            return self.distance(student.float(), teacher.detach().float())
+            return self.distance(
+                student.float(), teacher.detach().float(), *needed
+            )
+
+    def _check_labels(self, labels, batch):
+        """Refuses labels that are missing or not one an utterance."""
+        shape = None if labels is None else list(labels.shape)
+        if shape != [batch]:
+            raise ValueError(
+                f"{type(self).__name__} needs the labels of the utterances, "
+                f"shape {[batch]}; got {shape}"
+            )
