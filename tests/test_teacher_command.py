@@ -3,6 +3,7 @@
 import json
 import re
 import runpy
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import torch
 
 from speechbrain_kd.teacher import main
 from speechbrain_kd.teachers.fragment import read_fragment
+from speechbrain_kd.training_data import training_data
 
 ROOT = Path(__file__).parents[1]
 _LAYOUT = ROOT / "tests" / "teachers" / "teacher_layout.py"
@@ -98,6 +100,22 @@ def test_without_speech_of_ones_own(teacher, ecapa):
     status, text, found = teacher(ecapa)
     assert status == 0 and "8 utterances, synthetic ones" in text
     assert found["training"] is None and not found["lists"]
+
+
+def test_a_record_says_what_it_was_trained_on(teacher, ecapa, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(ecapa, run / "export")
+    manifest = tmp_path / "train.csv"
+    manifest.write_text(
+        "ID,duration,wav,start,stop,spk_id\n"
+        "a-1,1.0,$data_root/a/1.wav,0,16000,a\n"
+        "b-1,1.0,$data_root/b/1.wav,0,16000,b\n"
+    )
+    record = json.dumps(training_data(manifest, "ours"))
+    (run / "export" / "training_data.json").write_text(record)
+    status, text, _ = teacher(run)
+    assert status == 0
+    assert re.search(r"trained on +ours \(2 speakers\)", text)
 
 
 def test_the_lists_of_a_folder_are_looked_at(teacher, ecapa, tiny_corpus):

@@ -23,6 +23,7 @@ from speechbrain_kd.examining.trials import (
     find_lists,
     score_lists,
 )
+from speechbrain_kd.learners import as_itself, described, met_by
 from speechbrain_kd.model_sources import (
     ModelSource,
     load_model,
@@ -64,7 +65,10 @@ def look(options: Namespace) -> Findings:
     teacher = load_model(source, options.device)
     if teacher.learns and found is not None:
         teach(teacher, options.data_folder, options.cache, options.device, bar)
-    findings = Findings(describe(teacher))
+    card = describe(teacher)
+    # A run of ours has a record, which nobody needs to repeat.
+    card.trained_on = card.trained_on or described(as_itself(met_by(teacher)))
+    findings = Findings(card)
     if teacher.learns and found is None:
         findings.speech = (
             "none made, as it learns from a training set first: give "
