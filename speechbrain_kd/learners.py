@@ -14,6 +14,7 @@ from speechbrain_kd.evaluation.named_speakers import named_set
 from speechbrain_kd.evaluation.seen import ITSELF, Learner, learner
 from speechbrain_kd.export.model_card import TeacherFacts
 from speechbrain_kd.teachers.base import Teacher
+from speechbrain_kd.teachers.card import members_of
 from speechbrain_kd.teachers.hub import locate
 from speechbrain_kd.training_data import FILE, read_learners
 
@@ -36,15 +37,10 @@ def single_teachers(teacher: Teacher | None) -> list[Teacher]:
     """
     if teacher is None:
         return []
-    every = [one for one in teacher.modules() if isinstance(one, Teacher)]
-    return [
-        one
-        for one in every
-        if not any(
-            part is not one and isinstance(part, Teacher)
-            for part in one.modules()
-        )
-    ]
+    members = members_of(teacher)
+    if not members:
+        return [teacher]
+    return [single for one in members for single in single_teachers(one)]
 
 
 def met_by(teacher: Teacher | None) -> Met:

@@ -163,6 +163,33 @@ def load_model(
     return kind(**arguments).to(device)
 
 
+def on_one_thread(source: ModelSource, teacher: Teacher) -> Teacher:
+    """A model for timing it on one thread of the CPU.
+
+    onnxruntime's threads are those that its session began with, so such a
+    model is loaded once more.
+
+    Arguments
+    ---------
+    source : ModelSource
+        What it was loaded from.
+    teacher : Teacher
+        The model as it was loaded.
+
+    Returns
+    -------
+    Teacher
+        The same one, or another of the same weights.
+    """
+    kind, arguments = recipe_of(source)
+    if not {"num_threads", "provider"} <= set(
+        inspect.signature(kind).parameters
+    ):
+        return teacher
+    alone = {"num_threads": 1, "provider": "CPUExecutionProvider"}
+    return kind(**(arguments | alone))
+
+
 def recipe_of(source: ModelSource) -> tuple[type[Teacher], dict[str, Any]]:
     """Finds the class of a model and its keyword arguments.
 

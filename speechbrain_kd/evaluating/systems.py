@@ -24,7 +24,7 @@ from speechbrain_kd.learners import as_itself, described, met_by
 from speechbrain_kd.model_sources import (
     ModelSource,
     load_model,
-    recipe_of,
+    on_one_thread,
     run_folder,
 )
 from speechbrain_kd.teachers import OnnxTeacher, Teacher
@@ -194,9 +194,7 @@ def add_costs(system: System, source: ModelSource) -> None:
     """
     add_teacher_costs(system.facts, system.model)
     if isinstance(system.model, OnnxTeacher):
-        kind, arguments = recipe_of(source)
-        alone = {"num_threads": 1, "provider": "CPUExecutionProvider"}
-        timed = kind(**(arguments | alone))
+        timed = on_one_thread(source, system.model)
         system.facts.ms_per_second = time_per_second(timed.embed)
 
 

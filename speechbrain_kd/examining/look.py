@@ -1,6 +1,5 @@
 """One look at a teacher, from the options of the command to the findings."""
 
-import inspect
 from argparse import Namespace
 from pathlib import Path
 
@@ -27,8 +26,8 @@ from speechbrain_kd.learners import as_itself, described, met_by
 from speechbrain_kd.model_sources import (
     ModelSource,
     load_model,
+    on_one_thread,
     parse_models,
-    recipe_of,
 )
 from speechbrain_kd.teachers.base import Teacher
 from speechbrain_kd.teachers.card import COST_SECONDS, describe
@@ -120,19 +119,9 @@ def _read(path: Path, seconds: float) -> torch.Tensor:
 
 
 def _time(source: ModelSource, teacher: Teacher) -> tuple[float | None, str]:
-    """Milliseconds for 2 s on one thread, and what to say of it.
-
-    onnxruntime's threads are those that its session began with, so such a
-    model is loaded once more.
-    """
-    kind, arguments = recipe_of(source)
-    takes = inspect.signature(kind).parameters
+    """Milliseconds for 2 s on one thread, and what to say of it."""
     try:
-        if {"num_threads", "provider"} <= set(takes):
-            alone = {"num_threads": 1, "provider": "CPUExecutionProvider"}
-            timed = kind(**(arguments | alone))
-        else:
-            timed = teacher.to("cpu")
+        timed = on_one_thread(source, teacher).to("cpu")
         ms = COST_SECONDS * time_per_second(timed.embed, COST_SECONDS, 7)
     except Exception as error:  # the checks say what is wrong
         return None, f" ({str(error).splitlines()[0]})" if str(error) else ""

@@ -1,5 +1,7 @@
 """What a teacher must do on two sounds before anything relies on it."""
 
+from collections.abc import Callable
+
 import torch
 
 from speechbrain_kd.teachers.base import Teacher
@@ -40,6 +42,37 @@ def dry_run(teacher: Teacher) -> int:
         ) from error
     check_answers(answers, teacher.source)
     return answers[0].shape[1]
+
+
+def gives_cosines(
+    classify: Callable[[torch.Tensor], torch.Tensor], embedding_dim: int
+) -> bool:
+    """Finds by trial whether a classifier gives cosines.
+
+    Arguments
+    ---------
+    classify : Callable[[torch.Tensor], torch.Tensor]
+        Embeddings ``[batch, dim]`` to scores ``[batch, classes]``.
+    embedding_dim : int
+        Size of an embedding.
+
+    Returns
+    -------
+    bool
+        Cosines are bounded and blind to the length of an embedding.
+
+    Example
+    -------
+    >>> gives_cosines(torch.nn.Linear(8, 3), 8)
+    False
+    """
+    noise = torch.Generator().manual_seed(0)
+    embedding = torch.randn(1, embedding_dim, generator=noise)
+    with torch.no_grad():
+        once, tenfold = (classify(scale * embedding) for scale in (1.0, 10.0))
+    return bool(
+        once.abs().max() < 1.001 and torch.allclose(once, tenfold, atol=1e-4)
+    )
 
 
 def check_answers(answers: list[torch.Tensor], source: str) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from speechbrain_kd.teachers.dry_run import gives_cosines
 from speechbrain_kd.teachers.foreign_teacher import ForeignTeacher, pick
 from speechbrain_kd.teachers.frontend import FrontEnd
 from speechbrain_kd.teachers.layout import Layout
@@ -157,23 +158,15 @@ class TorchTeacher(ForeignTeacher):
 
     def _try_classifier(self, labels: str | None) -> None:
         """Finds the kind of the scores, and names the classes."""
-        noise = torch.Generator().manual_seed(0)
-        embedding = torch.randn(1, self.embedding_dim, generator=noise)
-        with torch.no_grad():
-            once, tenfold = (
-                self.classifier(scale * embedding) for scale in (1.0, 10.0)
-            )
-        # Cosines are bounded and blind to the length of an embedding.
-        self.cosine_logits = bool(
-            once.abs().max() < 1.001
-            and torch.allclose(once, tenfold, atol=1e-4)
-        )
+        self.cosine_logits = gives_cosines(self.classifier, self.embedding_dim)
         if labels is None:
             return
         self.labels = Path(labels).read_text(encoding="utf-8").splitlines()
-        if len(self.labels) != once.shape[-1]:
+        with torch.no_grad():
+            scores = self.classifier(torch.ones(1, self.embedding_dim))
+        if len(self.labels) != scores.shape[-1]:
             raise ValueError(
-                f"{labels} should name {once.shape[-1]} classes, one a line; "
+                f"{labels} should name {scores.shape[-1]} classes, one a line; "
                 f"it has {len(self.labels)} lines"
             )
 
