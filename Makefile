@@ -1,6 +1,7 @@
 # make demo       synthesise a corpus, train, distil, compare and export
 # make test       lint and tests with coverage
 # make test-slow  the tests that take minutes
+# make study      which terms help, on the embedded corpus (hours; resumable)
 # make bench      speed and memory of the parts that matter
 # make lint       ruff and yamllint alone
 # make clean      remove the virtual environment and caches, not the results
@@ -11,13 +12,16 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow bench lint clean
+.PHONY: help demo test test-slow study bench lint clean
 
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 REQUIREMENTS := requirements-ci.txt setup.cfg pyproject.toml
 WORKERS ?= 2
+PLAN ?= hparams/study/minivox.yaml
+JOBS ?= 1
+STUDY ?=
 THREADS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 help:
@@ -60,6 +64,9 @@ test: lint
 
 test-slow: $(VENV)/.dev
 	$(THREADS) $(PY) -m pytest -q -m slow
+
+study: $(VENV)/.demo
+	$(PY) -m speechbrain_kd.study $(PLAN) --jobs $(JOBS) $(STUDY)
 
 bench: $(VENV)/.dev
 	$(PY) -m speechbrain_kd.bench

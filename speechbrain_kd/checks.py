@@ -4,6 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from speechbrain_kd.data.audio import SAMPLE_RATE
+from speechbrain_kd.data.mixed import check_share
+from speechbrain_kd.data.speeds import check_speeds
+from speechbrain_kd.parts import check_student_len
 from speechbrain_kd.speed.threads import AUTO
 
 #: Without these nothing trains.
@@ -60,6 +64,13 @@ def check_values(file: Path, values: Mapping[str, Any]) -> None:
         raise ValueError(
             f"{file}: stream must be True or False; got {values['stream']!r}"
         )
+    try:
+        check_speeds(values["speeds"])
+        _check_student_len(values)
+        if values["unlabelled_folder"] is not None:
+            _check_unlabelled(values)
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}") from None
     if values["distillation"] is not None and values["teacher"] is None:
         raise ValueError(
             f"{file}: distillation has terms but teacher is null: name a "
@@ -75,6 +86,34 @@ def check_values(file: Path, values: Mapping[str, Any]) -> None:
         raise ValueError(
             f"{file}: compute_cost needs a classifier, and classifier is "
             "null: set it, or give --compute_cost=null to train without labels"
+        )
+
+
+def _check_student_len(values):
+    """Refuses parts that are longer than what they are parts of."""
+    if values["student_len"] is None:
+        return
+    longest = check_student_len(values["student_len"])[1] / SAMPLE_RATE
+    if longest > values["sentence_len"]:
+        raise ValueError(
+            f"student_len: a part of {longest:g} s cannot be cut from crops "
+            f"of sentence_len: {values['sentence_len']:g} s"
+        )
+
+
+def _check_unlabelled(values: Mapping[str, Any]) -> None:
+    """Refuses unlabelled audio where nothing can be learnt from it."""
+    check_share(values["unlabelled_share"])
+    if values["teacher"] is None or values["distillation"] is None:
+        raise ValueError(
+            "unlabelled_folder needs a teacher and distillation, which are "
+            "all that tells of such audio: give both, or "
+            "--unlabelled_folder=null"
+        )
+    if values["stream"]:
+        raise ValueError(
+            "unlabelled_folder is read by random access, and stream is True: "
+            "give --stream=False, or --unlabelled_folder=null"
         )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from speechbrain_kd.data.corpus import Corpus
+from speechbrain_kd.data.unlabelled import unlabelled_names
 from speechbrain_kd.evaluation.named_speakers import trial_speakers
 from speechbrain_kd.evaluation.seen import (
     ITSELF,
@@ -77,7 +78,8 @@ def exposures(corpus: Corpus, met: Met) -> dict[str, Exposure]:
     if corpus.trials is None:
         return {}
     speakers = trial_speakers(read_trials(corpus.trials))
-    own = Learner(ITSELF, read_manifest(corpus.train_csv, corpus_name(corpus)))
+    known = read_manifest(corpus.train_csv, corpus_name(corpus))
+    own = Learner(ITSELF, known, unlabelled_names(corpus.train_csv.parent))
     if not met:
         return {"model": exposure(speakers, [own])}
     return {

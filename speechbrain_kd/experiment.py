@@ -43,6 +43,10 @@ DEFAULTS: dict[str, Any] = {
     "stream": False,
     "sample_rate": 16000,
     "sentence_len": 3.0,
+    "speeds": [1.0],
+    "student_len": None,
+    "unlabelled_folder": None,
+    "unlabelled_share": 0.5,
     "number_of_epochs": None,
     "dataloader_options": None,
     "out_n_neurons": None,
@@ -62,6 +66,7 @@ DEFAULTS: dict[str, Any] = {
     "lr_annealing": None,
     "margin_schedule": None,
     "large_margin": None,
+    "average": None,
     "teacher": None,
     "teacher_views": 0,
     "teacher_target": "view",
@@ -87,7 +92,13 @@ UPSTREAM_UNREAD = {
 }
 
 BASE = "__base__"
-_FRAGMENTS = ("teacher", "embedding_model", "distillation", "wav_augment")
+_FRAGMENTS = (
+    "teacher",
+    "embedding_model",
+    "distillation",
+    "wav_augment",
+    "average",
+)
 
 
 @dataclass(frozen=True)
@@ -131,8 +142,8 @@ class Experiment:
         The yaml.
     overrides : str | Mapping
         Replacements, as ``sb.parse_arguments`` returns them. ``teacher``,
-        ``embedding_model``, ``distillation`` and ``wav_augment`` may be
-        paths of yaml fragments.
+        ``embedding_model``, ``distillation``, ``wav_augment`` and
+        ``average`` may be paths of yaml fragments.
 
     Raises
     ------

@@ -14,6 +14,7 @@ from speechbrain_kd.calibrate import MADE_ON, Calibration
 from speechbrain_kd.contamination import corpus_name
 from speechbrain_kd.data.audio import load_audio
 from speechbrain_kd.data.prepare import Corpus
+from speechbrain_kd.data.speeds import speed_classes
 from speechbrain_kd.export.model_card import ModelCard
 from speechbrain_kd.export.speechbrain_folder import (
     ExportSpec,
@@ -66,7 +67,10 @@ def export(
         labels=(
             None
             if classifier is None
-            else class_names(corpus.speakers, hparams.out_n_neurons)
+            else class_names(
+                speed_classes(corpus.speakers, hparams.speeds),
+                hparams.out_n_neurons,
+            )
         ),
         waveforms=[
             load_audio(file)

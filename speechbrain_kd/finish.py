@@ -129,6 +129,8 @@ def _notes(
                 else "about new crops in every epoch."
             )
         )
+    if hparams.average is not None:
+        notes.append(f"The weights are {hparams.average}.")
     if calibration is not None:
         notes.append(
             f"Threshold {calibration.threshold:.4f}, calibrated on held-out "

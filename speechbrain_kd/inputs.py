@@ -12,6 +12,12 @@ from speechbrain.utils.distributed import run_on_main
 from speechbrain_kd.atomic import atomic_path
 from speechbrain_kd.contamination import check_before_training
 from speechbrain_kd.data.prepare import Corpus, load_corpus, prepare_corpus
+from speechbrain_kd.data.speeds import speed_classes
+from speechbrain_kd.data.unlabelled import (
+    MANIFEST,
+    forget_unlabelled,
+    prepare_unlabelled,
+)
 from speechbrain_kd.experiment import Experiment, Tagged
 from speechbrain_kd.process import run_training
 
@@ -136,13 +142,19 @@ def prepare_data(experiment: Experiment) -> Corpus:
         },
     )
     corpus = load_corpus(values["save_folder"])
+    _list_unlabelled(values, corpus)
     check_before_training(values, corpus)
     if values["sample_rate"] != 16000:
         raise ValueError(
             f"sample_rate must be 16000, got {values['sample_rate']}: other "
             "files are resampled when read"
         )
-    count, classes = len(corpus.speakers), values["out_n_neurons"]
+    classes, speeds = values["out_n_neurons"], set(values["speeds"])
+    count = len(speed_classes(corpus.speakers, values["speeds"]))
+    of_what = "training speakers"
+    if len(speeds) > 1:
+        given = len(corpus.speakers)
+        of_what = f"classes ({given} speakers, {len(speeds)} speeds)"
     if classes is None:
         experiment.override(out_n_neurons=count)
         path = Path(values["output_folder"]) / "hyperparams.yaml"
@@ -150,18 +162,38 @@ def prepare_data(experiment: Experiment) -> Corpus:
     elif classes < count:
         raise ValueError(
             f"out_n_neurons is {classes}, but {values['data_folder']} has "
-            f"{count} training speakers: give --out_n_neurons={count}, or "
+            f"{count} {of_what}: give --out_n_neurons={count}, or "
             "null to have them counted"
         )
     elif classes > count:
         logger.warning(
-            "out_n_neurons is %d for %d training speakers: %d classes stay "
-            "empty",
+            "out_n_neurons is %d for %d %s: %d classes stay empty",
             classes,
             count,
+            of_what,
             classes - count,
         )
     return corpus
+
+
+def _list_unlabelled(values: dict, corpus: Corpus) -> None:
+    """Writes the manifest of the unlabelled audio, if there is any."""
+    save_folder = Path(values["save_folder"])
+    if values["unlabelled_folder"] is None:
+        run_on_main(forget_unlabelled, args=[save_folder])
+        return
+    if values["skip_prep"] and (save_folder / MANIFEST).is_file():
+        return
+    run_on_main(
+        prepare_unlabelled,
+        kwargs={
+            "folder": values["unlabelled_folder"],
+            "corpus": corpus,
+            "save_folder": save_folder,
+            "on_broken": values["on_broken"],
+            "allow_contaminated": values["allow_contaminated"],
+        },
+    )
 
 
 def prepare_augmentation(prepare: functools.partial) -> None:

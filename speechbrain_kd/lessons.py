@@ -1,7 +1,7 @@
 """What teachers and terms learn of the training set, before the training."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from speechbrain.utils.distributed import infer_device, run_on_main
 from speechbrain.utils.run_opts import RunOptions
 
 from speechbrain_kd.data.prepare import Corpus
+from speechbrain_kd.data.speeds import speed_classes
 from speechbrain_kd.data.table import ManifestTable
 from speechbrain_kd.losses.objective import DistillationObjective
 from speechbrain_kd.speed.threads import plan, usable_cores
@@ -93,17 +94,25 @@ def teach_objective(
         ", ".join(learners),
         len(some),
     )
-    lesson = [objective, teacher, some]
+    classes = speed_classes(corpus.speakers)
+    lesson = [objective, teacher, some, classes]
     run_on_main(_teach, args=lesson, post_func=_teach, post_args=lesson)
 
 
 def _teach(
-    objective: DistillationObjective, teacher: Teacher, heard: Heard
+    objective: DistillationObjective,
+    teacher: Teacher,
+    heard: Heard,
+    classes: Sequence[str],
 ) -> None:
     """Asks the teacher, and tells every term that learns."""
     embeddings = heard.embeddings(teacher)
+    places = {speaker: place for place, speaker in enumerate(classes)}
+    labels = torch.tensor([places[speaker] for speaker in heard.speakers])
     for term in objective.terms.values():
-        if term.learns:
+        if term.learns and term.needs_labels:
+            term.learn(embeddings, labels)
+        elif term.learns:
             term.learn(embeddings)
 
 

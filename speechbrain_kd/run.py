@@ -2,7 +2,6 @@
 
 import logging
 import sys
-from pathlib import Path
 
 import speechbrain as sb
 import torch
@@ -11,15 +10,13 @@ from speechbrain.utils.distributed import ddp_init_group, run_on_main
 from speechbrain.utils.run_opts import RunOptions
 
 from speechbrain_kd.brain import DistillationBrain
-from speechbrain_kd.data.crops import Crops
-from speechbrain_kd.data.pipeline import (
-    collate,
-    make_dataset,
-    make_label_encoder,
-)
+from speechbrain_kd.data.mixed import tables_of
+from speechbrain_kd.data.pipeline import collate
 from speechbrain_kd.data.prepare import Corpus
+from speechbrain_kd.data.speeds import speed_classes
 from speechbrain_kd.data.streamed import StreamedCrops, check_stream
 from speechbrain_kd.data.table import TableDataset
+from speechbrain_kd.datasets import make_classes, make_datasets
 from speechbrain_kd.distributed import gather_objects, ranks
 from speechbrain_kd.experiment import Experiment
 from speechbrain_kd.finish import finish_run
@@ -134,22 +131,18 @@ def build(
     for key in ("prepare_noise_data", "prepare_rir_data"):
         if hparams[key] is not None:
             run_on_main(prepare_augmentation, args=[hparams[key]])
-    encoder_file = Path(hparams["save_folder"]) / "label_encoder.txt"
-    run_on_main(make_label_encoder, args=[corpus.speakers, encoder_file])
-    label_encoder = make_label_encoder(corpus.speakers, encoder_file)
+    encoder = make_classes(hparams, corpus)
     teach_teacher(hparams, corpus, run_opts)
     teach_objective(hparams, corpus, run_opts)
     views, stores = open_views(hparams)
-    starts = Crops(hparams["sentence_len"], hparams["seed"], random=False)
-    train_data = make_dataset(
-        corpus.train_csv, corpus.data_root, views, label_encoder, stores
-    )
-    valid_data = make_dataset(
-        corpus.valid_csv, corpus.data_root, starts, label_encoder
+    train_data, valid_data = make_datasets(
+        hparams, corpus, encoder, views, stores
     )
     for store in (stores or {}).values():
-        run_on_main(store.register, args=[train_data.data.ids])
-    brain = DistillationBrain(hparams, run_opts, views, corpus.speakers, stores)
+        for table in tables_of(train_data):
+            run_on_main(store.register, args=[table.ids])
+    names = speed_classes(corpus.speakers, hparams["speeds"])
+    brain = DistillationBrain(hparams, run_opts, views, names, stores)
     brain.report_targets(train_data.data)
     warn_of_slow_bf16(brain.precision, brain.device_type)
     options = hparams["dataloader_options"]

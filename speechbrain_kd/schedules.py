@@ -204,8 +204,6 @@ def check_margin_loss(compute_cost: torch.nn.Module) -> None:
 def set_margin(compute_cost: torch.nn.Module, margin: float) -> None:
     """Sets the margin of SpeechBrain's margin softmax in place.
 
-    ``AdditiveAngularMargin`` keeps four constants beside the margin.
-
     Arguments
     ---------
     compute_cost : torch.nn.Module
@@ -213,7 +211,21 @@ def set_margin(compute_cost: torch.nn.Module, margin: float) -> None:
     margin : float
         The new margin.
     """
-    loss = compute_cost.loss_fn
+    set_loss_margin(compute_cost.loss_fn, margin)
+
+
+def set_loss_margin(loss: torch.nn.Module, margin: float) -> None:
+    """Sets the margin of a margin loss itself.
+
+    ``AdditiveAngularMargin`` keeps four constants beside the margin.
+
+    Arguments
+    ---------
+    loss : torch.nn.Module
+        ``AngularMargin`` or ``AdditiveAngularMargin``.
+    margin : float
+        The new margin.
+    """
     loss.margin = margin
     if hasattr(loss, "cos_m"):
         loss.cos_m, loss.sin_m = math.cos(margin), math.sin(margin)

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import astuple
 from pathlib import Path
 
 from speechbrain.utils.distributed import ddp_barrier, main_process_only
@@ -16,7 +17,8 @@ from speechbrain.utils.distributed import ddp_barrier, main_process_only
 from speechbrain_kd.brain import DistillationBrain
 from speechbrain_kd.data.crops import Crops
 from speechbrain_kd.data.decoders import SAMPLE_RATE
-from speechbrain_kd.data.table import TableDataset
+from speechbrain_kd.data.mixed import MixedDataset, tables_of
+from speechbrain_kd.data.table import ManifestTable, TableDataset
 from speechbrain_kd.data.views import Heard, Views
 from speechbrain_kd.speed.threads import usable_cores
 from speechbrain_kd.speed.timing import note_epoch
@@ -53,13 +55,14 @@ def open_views(hparams: dict) -> tuple[Crops, dict | None]:
                 f"teacher_target is {hparams['teacher_target']}, which is "
                 "stored: give teacher_views of at least 1"
             )
-        return Crops(length, hparams["seed"]), None
+        return Crops(length, hparams["seed"], speeds=hparams["speeds"]), None
     views = Views(
         length,
         hparams["view_seed"],
         count,
         hparams["wav_augment"],
         hparams["teacher_target"],
+        hparams["speeds"],
     )
     lengths = [length]
     if hparams["large_margin"] is not None:
@@ -103,7 +106,7 @@ def open_stores(
 
 
 def fill_stores(
-    brain: DistillationBrain, dataset: TableDataset
+    brain: DistillationBrain, dataset: TableDataset | MixedDataset
 ) -> dict[int, BuildReport]:
     """Asks the teacher for all that the training will show.
 
@@ -122,27 +125,11 @@ def fill_stores(
     dict[int, BuildReport]
         What it took, by samples of a crop.
     """
-    views, table = brain.crops, dataset.data
-    reports = {}
+    views, reports = brain.crops, {}
     for frames, store in brain.stores.items():
         views.set_sentence_len(frames / SAMPLE_RATE)
-
-        def heard(position: int, number: int) -> list[Heard]:
-            row = table.row(position)
-            return views.heard(row["id"], row["wav"], int(row["stop"]), number)
-
-        reports[frames] = build_views(
-            store,
-            brain.teacher,
-            table.ids,
-            heard,
-            1 if views.target == "whole" else shown_views(brain),
-            device=brain.device,
-            batch_size=brain.hparams.dataloader_options["batch_size"],
-            num_workers=brain.hparams.dataloader_options["num_workers"],
-            progressbar=not brain.noprogressbar,
-            store_views=views.places,
-        )
+        parts = [_fill(brain, store, one) for one in tables_of(dataset)]
+        reports[frames] = BuildReport(*map(sum, zip(*parts, strict=True)))
         logger.info(
             "%s: the teacher was asked for %d views in %.1f s; %d were there",
             store.path,
@@ -160,6 +147,31 @@ def fill_stores(
     views.set_sentence_len(brain.hparams.sentence_len)
     ddp_barrier()
     return reports
+
+
+def _fill(
+    brain: DistillationBrain, store: TeacherStore, table: ManifestTable
+) -> tuple[int, int, float, float]:
+    """Asks for the present length of crops; a ``BuildReport``'s numbers."""
+    views = brain.crops
+
+    def heard(position: int, number: int) -> list[Heard]:
+        row = table.row(position)
+        return views.heard(row["id"], row["wav"], int(row["stop"]), number)
+
+    report = build_views(
+        store,
+        brain.teacher,
+        table.ids,
+        heard,
+        1 if views.target == "whole" else shown_views(brain),
+        device=brain.device,
+        batch_size=brain.hparams.dataloader_options["batch_size"],
+        num_workers=brain.hparams.dataloader_options["num_workers"],
+        progressbar=not brain.noprogressbar,
+        store_views=views.places,
+    )
+    return astuple(report)
 
 
 def shown_views(brain: DistillationBrain) -> int:

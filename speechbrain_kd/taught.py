@@ -5,7 +5,8 @@ import logging
 import torch
 
 from speechbrain_kd.data.table import ManifestTable
-from speechbrain_kd.loop import SteadyBrain
+from speechbrain_kd.inside import Inside
+from speechbrain_kd.scheduled import ScheduledBrain
 from speechbrain_kd.speed.features import feature_key
 from speechbrain_kd.teachers.ask import ask
 from speechbrain_kd.teachers.labels import GIVE_CLASSES, align_classes, coverage
@@ -14,7 +15,7 @@ from speechbrain_kd.teachers.store_files import StoreFull
 logger = logging.getLogger(__name__)
 
 
-class TaughtBrain(SteadyBrain):
+class TaughtBrain(ScheduledBrain):
     """A Brain with a teacher beside it, asked online or by stored views.
 
     The teacher is in ``self.teacher``, never in ``modules``. ``stores`` and
@@ -34,6 +35,21 @@ class TaughtBrain(SteadyBrain):
         self.store_full = False
         self.teacher = None
         self.shares_features = False
+        self.inside = None  # hooks, where a term compares hidden layers
+
+    def fit(self, *args, **kwargs):
+        """As ``Brain.fit``; hooks on hidden layers end with it."""
+        try:
+            super().fit(*args, **kwargs)
+        finally:
+            if self.inside is not None:
+                self.inside.detach()
+
+    def on_fit_start(self):
+        """As ``Brain.on_fit_start``; then sets hooks on hidden layers."""
+        super().on_fit_start()
+        if self.inside is not None:
+            self.inside.attach(self.modules.embedding_model, self.teacher)
 
     def _join_teacher(self, speakers):
         """Fits objective and teacher to this student, before any training."""
@@ -47,6 +63,11 @@ class TaughtBrain(SteadyBrain):
         if objective.compares("logits"):
             self._share_classes(speakers)
         objective.project(self.embedding_dim(), teacher.embedding_dim)
+        if objective.compares("hidden"):
+            self._look_inside(objective, teacher)
+        if speakers is not None:
+            objective.expect(len(speakers))
+        objective.shared_classes.some_unlabelled = self.some_unlabelled
         objective.to(self.device)
         key = feature_key(
             self.modules.compute_features, self.modules.mean_var_norm
@@ -54,6 +75,17 @@ class TaughtBrain(SteadyBrain):
         self.shares_features = key is not None and key == teacher.feature_key()
         if self.checkpointer is not None:
             self.checkpointer.add_recoverable("distillation", objective)
+
+    def _look_inside(self, objective, teacher):
+        """Fits terms on hidden layers to both networks."""
+        self.inside = Inside(objective, teacher)
+        self.inside.fit(
+            self.modules.embedding_model,
+            self.embed,
+            teacher,
+            stored=self.stores is not None,
+            in_parts=self.hparams.student_len is not None,
+        )
 
     def _share_classes(self, speakers):
         """Aligns the teacher's classes with the student's by speaker name."""
@@ -102,7 +134,9 @@ class TaughtBrain(SteadyBrain):
     def _ask_teacher(self, batch, wavs, lens, feats):
         """The teacher's embeddings and logits of a batch, stored or asked."""
         if self.stores is None:
-            shared = feats.detach() if self.shares_features else None
+            shared = None
+            if self.shares_features and feats is not None:
+                shared = feats.detach()
             output = self.teacher(wavs, lens, shared)
             embeddings, logits = output.embeddings, output.logits
         else:
@@ -111,6 +145,8 @@ class TaughtBrain(SteadyBrain):
                 embeddings = self.teacher.target(answers)
                 logits = self.teacher.classify(answers)
         answer = {"embeddings": embeddings}
+        if self.inside is not None:
+            answer["hidden"] = self.inside.teacher.take()
         return answer if logits is None else answer | {"logits": logits}
 
     def _recall(self, batch):
@@ -151,8 +187,16 @@ class TaughtBrain(SteadyBrain):
         student = {"embeddings": predictions.embeddings}
         if predictions.logits is not None:
             student["logits"] = predictions.logits.squeeze(1)
+        if self.inside is not None:
+            student["hidden"] = self.inside.student.take()
+            student["lens"] = predictions.lens
         # By hparams: DDP wraps the module, and knows no other method of it.
         self.hparams.distillation.on_progress(self.progress)
         return self.modules.distillation(
             student, predictions.teacher, labels.squeeze(-1)
         )
+
+    @property
+    def some_unlabelled(self) -> bool:
+        """Whether batches hold utterances without a label, of label -1."""
+        return self.hparams.unlabelled_folder is not None

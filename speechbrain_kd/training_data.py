@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from speechbrain_kd.data.unlabelled import unlabelled_names
 from speechbrain_kd.evaluation.named_speakers import SpeakerSet, named_set
 from speechbrain_kd.evaluation.seen import ITSELF, Learner
 from speechbrain_kd.evaluation.speaker_files import read_manifest
@@ -33,7 +34,8 @@ def training_data(
     Arguments
     ---------
     manifest : str | Path
-        Its training manifest.
+        Its training manifest; beside it that of unlabelled audio, if there
+        is any.
     name : str
         What its training data are called.
     taught_by : Sequence[Learner]
@@ -47,7 +49,9 @@ def training_data(
         For JSON: the run and its teachers as learners, and the teachers'
         files.
     """
-    learners = [Learner(ITSELF, read_manifest(manifest, name)), *taught_by]
+    unlabelled = unlabelled_names(Path(manifest).parent)
+    itself = Learner(ITSELF, read_manifest(manifest, name), unlabelled)
+    learners = [itself, *taught_by]
     return {
         "format": _FORMAT,
         "learners": [_plain(one) for one in learners],

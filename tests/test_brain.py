@@ -263,6 +263,33 @@ def test_no_eer_still_keeps_checkpoints():
     assert second < first <= 1.0  # the later epoch is preferred
 
 
+def test_utterances_without_a_label():
+    brain = make_brain(
+        teacher=FakeTeacher(),
+        distillation=objective(),
+        unlabelled_folder="elsewhere",
+    )
+    batch = make_batch(labels=(0, 1, 2, 3))
+    batch.spk_id_encoded.data[1:3] = -1
+    predictions, loss = step(brain, batch)
+    known = torch.tensor([0, 3])
+    cost, terms = brain.hparams.compute_cost, brain.hparams.distillation.terms
+    logits = predictions.logits[known]
+    expected = (
+        0.5 * cost(logits, batch.spk_id_encoded.data[known])
+        + 2
+        * terms["posteriors"](
+            logits.squeeze(1), predictions.teacher["logits"][known]
+        )
+        + 3
+        * terms["embedding"](
+            predictions.embeddings, predictions.teacher["embeddings"]
+        )
+    )
+    torch.testing.assert_close(loss, expected)
+    loss.backward()
+
+
 def test_without_labels():
     brain = make_brain(
         teacher=FakeTeacher(labels=None),

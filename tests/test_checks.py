@@ -62,3 +62,11 @@ def test_batch_size(values):
 def test_parts_that_need_each_other(values, change, match):
     with pytest.raises(ValueError, match=match):
         check_values(FILE, values | change)
+
+
+def test_parts_are_no_longer_than_crops(values):
+    check_values(FILE, values | {"student_len": [0.5, 3.0]})
+    with pytest.raises(ValueError, match=r"a part of 3.5 s.*sentence_len: 3 s"):
+        check_values(FILE, values | {"student_len": [0.5, 3.5]})
+    with pytest.raises(ValueError, match="mine.yaml: student_len must be"):
+        check_values(FILE, values | {"student_len": 2})

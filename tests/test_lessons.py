@@ -17,6 +17,7 @@ from speechbrain_kd.losses import (
     CosineEmbedding,
     CosineGram,
     DistillationObjective,
+    TeacherCentres,
 )
 from speechbrain_kd.teachers.base import Teacher
 from speechbrain_kd.teachers.heard import Heard
@@ -69,6 +70,20 @@ def test_a_term_learns_of_training_utterances(run):
     assert teacher._asked == len(table) == len(rows)
     expected = torch.nn.functional.normalize(rows, dim=-1).mean(dim=0)
     assert torch.allclose(terms["embedding"].mean, expected, atol=1e-6)
+
+
+def test_terms_of_classes_learn_whose_utterances_they_are(run):
+    teacher = Levels().freeze()
+    term = run.teach({"centres": TeacherCentres()}, teacher)["centres"]
+    table = ManifestTable.from_csv(run.corpus.train_csv, run.corpus.data_root)
+    heard = Heard(table, run.learned, progressbar=False)
+    some = heard.some(UTTERANCES_PER_SPEAKER, SECONDS)
+    unit = torch.nn.functional.normalize(some.embeddings(teacher), dim=-1)
+    assert len(term.rows) == len(set(some.speakers)) > 2
+    for row, speaker in zip(term.rows, sorted(set(some.speakers)), strict=True):
+        mine = torch.tensor([name == speaker for name in some.speakers])
+        mean = unit[mine].mean(dim=0)
+        assert torch.allclose(row, mean / mean.norm(), atol=1e-6)
 
 
 def test_a_later_run_reads_what_was_asked(run):

@@ -2,10 +2,12 @@
 
 import hashlib
 import math
+from collections.abc import Sequence
 
 import torch
 
 from speechbrain_kd.data.audio import SAMPLE_RATE, load_audio
+from speechbrain_kd.data.speeds import change_speed, check_speeds, source_frames
 
 
 class Crops:
@@ -26,6 +28,9 @@ class Crops:
     views : int
         How many crops of an utterance there are, shown in turn, one an epoch;
         0 draws new ones for ever.
+    speeds : Sequence[float]
+        What the utterances are heard at, drawn alike; speech at another speed
+        than 1.0 is a pseudo-speaker's.
 
     Example
     -------
@@ -46,8 +51,10 @@ class Crops:
         seed: int,
         random: bool = True,
         views: int = 0,
+        speeds: Sequence[float] = (1.0,),
     ) -> None:
         self.seed = seed
+        self.speeds = check_speeds(speeds)
         self.random = random
         self.views = views
         # In shared memory: loader workers that live on see the changes.
@@ -57,12 +64,17 @@ class Crops:
 
     def set_epoch(self, epoch: int) -> None:
         """Moves on to the crops of an epoch."""
-        self._epoch.fill_((epoch - 1) % self.views if self.views else epoch)
+        self._epoch.fill_(epoch)
+
+    @property
+    def epoch(self) -> int:
+        """The present epoch."""
+        return int(self._epoch)
 
     @property
     def number(self) -> int:
         """Which crop of every utterance is shown at present."""
-        return int(self._epoch)
+        return max(self.epoch - 1, 0) % self.views if self.views else self.epoch
 
     @property
     def frames(self) -> int:
@@ -76,6 +88,35 @@ class Crops:
                 f"sentence_len must be positive seconds; got {sentence_len}"
             )
         self._frames.fill_(round(sentence_len * SAMPLE_RATE))
+
+    def speed(self, utterance: str, number: int | None = None) -> float:
+        """How fast an utterance is heard.
+
+        Arguments
+        ---------
+        utterance : str
+            The id in the manifest.
+        number : int | None
+            Which crop; by default the present one.
+
+        Returns
+        -------
+        float
+            One of ``speeds``.
+        """
+        if set(self.speeds) == {1.0}:
+            return 1.0
+        share = self._share(utterance, number, "/speed")
+        return self.speeds[int(share * len(self.speeds))]
+
+    def _share(
+        self, utterance: str, number: int | None, what: str = ""
+    ) -> float:
+        """A number in [0, 1) that is drawn for a crop."""
+        number = self.number if number is None else number
+        key = f"{self.seed}/{number}/{utterance}{what}"
+        digest = hashlib.blake2b(key.encode(), digest_size=8).digest()
+        return int.from_bytes(digest, "big") / 2**64
 
     def bounds(
         self, utterance: str, frames: int, number: int | None = None
@@ -94,16 +135,13 @@ class Crops:
         Returns
         -------
         tuple[int, int]
-            Start and length. The length is that of the utterance where this
-            is shorter than the crop.
+            Start and length, before the speed is changed. The length is that
+            of the utterance where this is shorter than the crop.
         """
-        length = self.frames
+        length = source_frames(self.frames, self.speed(utterance, number))
         if frames <= length or not self.random:
             return 0, min(frames, length)
-        number = self.number if number is None else number
-        key = f"{self.seed}/{number}/{utterance}"
-        digest = hashlib.blake2b(key.encode(), digest_size=8).digest()
-        share = int.from_bytes(digest, "big") / 2**64
+        share = self._share(utterance, number)
         return int(share * (frames - length + 1)), length
 
     def cut(
@@ -131,8 +169,18 @@ class Crops:
         torch.Tensor
             Waveform [samples], always ``sentence_len`` long.
         """
-        start, length = self.bounds(utterance, frames, number)
-        return self.fit(load_crop(wav, start, length))
+        read = self.read(utterance, wav, frames, number)
+        return self.fit(change_speed(read, self.speed(utterance, number)))
+
+    def read(
+        self,
+        utterance: str,
+        wav: str | torch.Tensor,
+        frames: int,
+        number: int | None = None,
+    ) -> torch.Tensor:
+        """As ``cut``, before the speed is changed and the length is fitted."""
+        return load_crop(wav, *self.bounds(utterance, frames, number))
 
     def fit(self, sig: torch.Tensor) -> torch.Tensor:
         """Repeats or cuts a waveform [samples] to the length of a crop."""

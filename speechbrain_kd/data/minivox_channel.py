@@ -157,16 +157,29 @@ def _band(channel: Channel, bins: int) -> np.ndarray:
     hz[0] = 1.0
     low = 1.0 / np.sqrt(1.0 + (channel.low_cut_hz / hz) ** 8)
     high = 1.0 / np.sqrt(1.0 + (hz / channel.high_cut_hz) ** 16)
-    octaves = np.log2(np.clip(hz, 100.0, 8000.0) / 1000.0)
-    return low * high * 10.0 ** (channel.tilt_db * octaves / 20.0)
+    return low * high * 10.0 ** (channel.tilt_db * octaves(hz) / 20.0)
 
 
-def _noise_spectrum(
-    kind: str, samples: int, rng: np.random.Generator
-) -> np.ndarray:
-    """Spectrum [bins] of a stretch of noise; its scale is of no account."""
-    noise = rng.standard_normal(samples, dtype=np.float32)
-    spectrum = fft.rfft(noise)
+def octaves(hz: np.ndarray) -> np.ndarray:
+    """Octaves above 1 kHz, of frequencies from 100 Hz to 8 kHz."""
+    return np.log2(np.clip(hz, 100.0, 8000.0) / 1000.0)
+
+
+def coloured(kind: str, spectrum: np.ndarray) -> np.ndarray:
+    """White noise's spectrum [bins] up to 8 kHz, made that of a kind.
+
+    Arguments
+    ---------
+    kind : str
+        One of `NOISES`; ``babble`` has the long-term spectrum of speech.
+    spectrum : numpy.ndarray
+        Float32 or complex64; may be changed in place.
+
+    Returns
+    -------
+    numpy.ndarray
+        Its scale is of no account.
+    """
     if kind == "white":
         return spectrum
     hz = np.linspace(0.0, SAMPLE_RATE / 2, len(spectrum), dtype=np.float32)
@@ -174,8 +187,19 @@ def _noise_spectrum(
         return spectrum / np.sqrt(np.maximum(hz, 50.0))
     if kind == "hum":
         return spectrum / (1.0 + (hz / 200.0) ** 2)
-    # Babble: the long-term spectrum of speech, and its syllables' rhythm.
     spectrum *= np.minimum(hz / 200.0, 1.0) / (1.0 + (hz / 700.0) ** 1.5)
+    return spectrum
+
+
+def _noise_spectrum(
+    kind: str, samples: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Spectrum [bins] of a stretch of noise; its scale is of no account."""
+    noise = rng.standard_normal(samples, dtype=np.float32)
+    spectrum = coloured(kind, fft.rfft(noise))
+    if kind != "babble":
+        return spectrum
+    # Babble also has the rhythm of syllables.
     knots = rng.uniform(0.3, 1.0, 2 + samples // (SAMPLE_RATE // 8))
     times = np.linspace(0.0, len(knots) - 1.0, samples)
     swell = np.interp(times, np.arange(len(knots)), knots)

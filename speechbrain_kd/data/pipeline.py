@@ -12,6 +12,8 @@ from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain.utils.data_pipeline import provides, takes
 
 from speechbrain_kd.data.crops import Crops
+from speechbrain_kd.data.mixed import NO_LABEL
+from speechbrain_kd.data.speeds import pseudo_speaker, speed_classes
 from speechbrain_kd.data.table import ManifestTable, TableDataset
 from speechbrain_kd.data.views import Heard
 
@@ -31,7 +33,7 @@ def make_dataset(
     csv_path: str | Path,
     data_root: str | Path | None,
     crops: Crops,
-    label_encoder: CategoricalEncoder,
+    label_encoder: CategoricalEncoder | None,
     stores: Mapping[int, Store] | None = None,
 ) -> TableDataset:
     """A dataset of crops: ``id``, ``sig`` and ``spk_id_encoded``.
@@ -44,8 +46,9 @@ def make_dataset(
         What ``$data_root`` stands for in it.
     crops : Crops
         What to cut; ``Views`` give items of several waveforms.
-    label_encoder : CategoricalEncoder
-        The classes of the training speakers.
+    label_encoder : CategoricalEncoder | None
+        The classes of the training speakers, at every speed of ``crops``;
+        without it all are of the class -1, which is none.
     stores : Mapping[int, Store] | None
         What the teacher said of the views, by samples of a crop. Items then
         have two keys more: ``heard``, for each waveform what the teacher has
@@ -74,10 +77,13 @@ def make_dataset(
         ask = [one and crops.fetched(one, wav) for one in ask]
         return wavs, ask, target
 
-    @takes("spk_id")
+    @takes("id", "spk_id")
     @provides("spk_id_encoded")
-    def label_pipeline(spk_id):
-        return label_encoder.encode_sequence_torch([spk_id])
+    def label_pipeline(utterance, spk_id):
+        if label_encoder is None:
+            return torch.tensor([NO_LABEL])
+        heard_as = pseudo_speaker(spk_id, crops.speed(utterance))
+        return label_encoder.encode_sequence_torch([heard_as])
 
     if stores is None:
         add_dynamic_item([dataset], audio_pipeline)
@@ -158,16 +164,20 @@ def _stack(values: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def make_label_encoder(
-    speakers: list[str], path: str | Path
+    speakers: Sequence[str],
+    path: str | Path,
+    speeds: Sequence[float] = (1.0,),
 ) -> CategoricalEncoder:
     """The classes of the training speakers, in the order of their names.
 
     Arguments
     ---------
-    speakers : list[str]
+    speakers : Sequence[str]
         Training speakers.
     path : str | Path
         ``label_encoder.txt``: written if absent, otherwise compared.
+    speeds : Sequence[float]
+        What they are heard at; pseudo-speakers come after the speakers.
 
     Returns
     -------
@@ -180,7 +190,7 @@ def make_label_encoder(
         If the file holds other speakers: a run is resumed on other data.
     """
     encoder = CategoricalEncoder()
-    encoder.update_from_iterable(sorted(speakers))
+    encoder.update_from_iterable(speed_classes(speakers, speeds))
     encoder.expect_len(len(encoder))
     path = Path(path)
     if path.is_file():
@@ -190,7 +200,8 @@ def make_label_encoder(
             raise ValueError(
                 f"{path} holds {len(known.lab2ind)} speakers of an earlier "
                 f"run, the data folder has {len(encoder.lab2ind)} and they "
-                "differ: give another output_folder, or the data of that run"
+                "differ: give another output_folder, or the data and speeds "
+                "of that run"
             )
     else:
         path.parent.mkdir(parents=True, exist_ok=True)

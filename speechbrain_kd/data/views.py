@@ -5,8 +5,7 @@ generators that are seeded by (seed, utterance, v): the same bits in any worker,
 batch, process or epoch. So what a teacher says of a view can be stored.
 """
 
-import os
-import zlib
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import speechbrain
@@ -19,12 +18,12 @@ from speechbrain_kd.data.augment import (
     most_copies,
     seeded,
 )
+from speechbrain_kd.data.checksums import audio_sum, edge_sum
 from speechbrain_kd.data.crops import Crops
+from speechbrain_kd.data.speeds import change_speed
 
 TARGETS = ("view", "clean", "whole")
 """What the teacher may hear of an utterance."""
-
-_EDGE_BYTES = 4096
 
 
 class Heard(NamedTuple):
@@ -64,11 +63,14 @@ class Views(Crops):
     target : str
         What the teacher hears: the ``view``; its ``clean`` crop, without the
         augmentation; or the ``whole`` utterance, once for all views.
+    speeds : Sequence[float]
+        As of ``Crops``; what the teacher hears is as fast.
 
     Raises
     ------
     ValueError
-        If there is no such target, or less than one view.
+        If there is no such target, less than one view, or a target that is
+        heard at one speed where there are several.
 
     Example
     -------
@@ -85,6 +87,7 @@ class Views(Crops):
         views: int = 8,
         augment: torch.nn.Module | None = None,
         target: str = "view",
+        speeds: Sequence[float] = (1.0,),
     ) -> None:
         if views < 1:
             raise ValueError(f"teacher_views must be at least 1; got {views}")
@@ -93,7 +96,13 @@ class Views(Crops):
                 f"teacher_target must be one of {', '.join(TARGETS)}; got "
                 f"{target!r}"
             )
-        super().__init__(sentence_len, seed, views=views)
+        super().__init__(sentence_len, seed, views=views, speeds=speeds)
+        if target == "whole" and set(self.speeds) != {1.0}:
+            raise ValueError(
+                "teacher_target whole is heard once, at speed 1.0, and speeds "
+                f"are {list(speeds)}: give teacher_target view or clean, or "
+                "speeds [1.0]"
+            )
         self.augment = augment
         self.target = target
         self.copies = most_copies(augment)
@@ -110,6 +119,8 @@ class Views(Crops):
             "view_seed": self.seed,
             "sentence_len": self.frames / SAMPLE_RATE,
         }
+        if set(self.speeds) != {1.0}:
+            recipe["speeds"] = list(self.speeds)
         if self.target == "view" and self.augment is not None:
             recipe |= {
                 "wav_augment": self.described,
@@ -146,14 +157,19 @@ class Views(Crops):
             the same crop.
         """
         number = self.number if number is None else number
-        clean = self.cut(utterance, wav, frames, number)
+        read = self.read(utterance, wav, frames, number)
+        speed = self.speed(utterance, number)
+        clean = self.fit(change_speed(read, speed))
+        # What is resampled may differ in its last bits on another machine.
+        bound_to = clean if speed == 1.0 else read
         wavs = self._augmented(utterance, number, clean)
         if self.target == "whole":
             one = Heard(utterance, 0, edge_sum(wav))
         elif self.target == "clean":
-            one = Heard(utterance, number, audio_sum(clean), clean)
+            one = Heard(utterance, number, audio_sum(bound_to), clean)
         else:
-            one = Heard(utterance, number * self.copies, audio_sum(clean))
+            view = number * self.copies
+            one = Heard(utterance, view, audio_sum(bound_to))
             return wavs, [
                 one._replace(view=one.view + copy) for copy in range(len(wavs))
             ]
@@ -224,19 +240,3 @@ class Views(Crops):
         # Where the augmenter drew fewer, the last is repeated: each view has
         # the same number, which makes a store complete or not.
         return torch.stack(cut + cut[-1:] * (self.copies - len(cut)))
-
-
-def audio_sum(wav: torch.Tensor) -> int:
-    """Checksum of the float32 samples of a waveform [samples]."""
-    return zlib.crc32(wav.contiguous().numpy().data)
-
-
-def edge_sum(path: str) -> int:
-    """Checksum of an audio file's size and of both its ends."""
-    path, _, part = str(path).partition("#")
-    size = os.path.getsize(path)
-    with open(path, "rb") as file:
-        edges = part.encode() + file.read(_EDGE_BYTES)
-        file.seek(max(0, size - _EDGE_BYTES))
-        edges += file.read(_EDGE_BYTES)
-    return zlib.crc32(edges, size & 0xFFFFFFFF)

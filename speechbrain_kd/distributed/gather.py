@@ -117,6 +117,36 @@ def sum_over_ranks(tensor: torch.Tensor) -> torch.Tensor:
     return tensor if ranks()[1] == 1 else _Sum.apply(tensor)
 
 
+def share_of_rows(rows: int, device: torch.device) -> torch.Tensor | float:
+    """What a mean over some of this rank's rows counts among all ranks'.
+
+    DDP takes the mean of the ranks' gradients; a mean over rows of which
+    ranks have different numbers must be multiplied by this before.
+
+    Arguments
+    ---------
+    rows : int
+        This rank's.
+    device : torch.device
+        Where the ranks meet.
+
+    Returns
+    -------
+    torch.Tensor | float
+        More than 1 where this rank has more rows than others.
+
+    Example
+    -------
+    >>> share_of_rows(3, torch.device("cpu"))
+    1.0
+    """
+    world = ranks()[1]
+    if world == 1:
+        return 1.0
+    own = torch.tensor(float(rows), device=device)
+    return world * own / sum_over_ranks(own).clamp(min=1)
+
+
 class _Sum(torch.autograd.Function):
     """``torch.distributed.nn.all_reduce``, which torch has deprecated."""
 

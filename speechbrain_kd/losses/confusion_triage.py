@@ -1,5 +1,7 @@
 """Label level: the speakers with whom the teacher confuses the target."""
 
+from collections.abc import Sequence
+
 import torch
 
 from speechbrain_kd.losses.groups import (
@@ -32,7 +34,7 @@ class ConfusionTriage(ScaledLogits):
     ---------
     scale : float
         What the student's logits are multiplied by; 30 for cosines.
-    temperature : float
+    temperature : float | Sequence[float]
         What both are divided by.
     mass_weight : float
         Of the first divergence.
@@ -53,7 +55,7 @@ class ConfusionTriage(ScaledLogits):
     Raises
     ------
     ValueError
-        If a scale or the temperature is not positive, a weight negative, a
+        If a scale or a temperature is not positive, a weight negative, a
         share not in (0, 1], or the end before the start.
 
     Reference
@@ -80,7 +82,7 @@ class ConfusionTriage(ScaledLogits):
     def __init__(
         self,
         scale: float = 30.0,
-        temperature: float = 4.0,
+        temperature: float | Sequence[float] = 4.0,
         mass_weight: float = 1.0,
         confusion_weight: float = 8.0,
         first_share: float = 1.0,
@@ -111,7 +113,8 @@ class ConfusionTriage(ScaledLogits):
             )
 
     def on_progress(self, epoch: float) -> None:
-        """Sets the share that the confusion set must hold."""
+        """Sets temperature and the share that the confusion set must hold."""
+        super().on_progress(epoch)
         span = self.end_epoch - self.start_epoch
         past = epoch - self.start_epoch
         done = min(max(past / span, 0), 1) if span else float(past >= 0)

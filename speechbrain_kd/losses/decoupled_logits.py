@@ -1,5 +1,7 @@
 """Label level: the target's mass, and apart from it the other speakers."""
 
+from collections.abc import Sequence
+
 import torch
 
 from speechbrain_kd.losses.groups import (
@@ -25,7 +27,7 @@ class DecoupledLogits(ScaledLogits):
     ---------
     scale : float
         What the student's logits are multiplied by; 30 for cosines.
-    temperature : float
+    temperature : float | Sequence[float]
         What both are divided by: 1 for speakers (Truong et al.), 4 for the
         images of Zhao et al.
     target_weight : float
@@ -39,7 +41,7 @@ class DecoupledLogits(ScaledLogits):
     Raises
     ------
     ValueError
-        If a scale or the temperature is not positive, or a weight negative.
+        If a scale or a temperature is not positive, or a weight negative.
 
     Reference
     ---------
@@ -60,7 +62,7 @@ class DecoupledLogits(ScaledLogits):
     def __init__(
         self,
         scale: float = 30.0,
-        temperature: float = 1.0,
+        temperature: float | Sequence[float] = 1.0,
         target_weight: float = 1.0,
         rest_weight: float = 2.0,
         teacher_scale: float | None = None,

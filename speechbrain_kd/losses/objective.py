@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 import torch
 
 from speechbrain_kd.distributed.gather import gather_rows
+from speechbrain_kd.losses.balance import balance_of
+from speechbrain_kd.losses.ramps import CLASSIFICATION, TermWeights
 from speechbrain_kd.losses.shared_classes import SharedClasses
 from speechbrain_kd.losses.term import DistillationTerm
-
-CLASSIFICATION = "classification"
 
 
 class DistillationObjective(torch.nn.Module):
@@ -30,13 +30,20 @@ class DistillationObjective(torch.nn.Module):
     ramps : Mapping[str, Sequence[float]] | None
         For a term by name, [start, end] in epochs: its factor is 0 before
         start, rises linearly, and is 1 after end (or the reverse, falling,
-        where end is before start). Takes precedence over ``warmup_epochs``;
+        where end is before start); or [start, full, fall, stop], 0 again
+        after stop. Takes precedence over ``warmup_epochs``;
         ``classification`` may be named too.
+    balance : str | None
+        ``gradient_norm``: a weight is how many times as strongly as the
+        classification loss the term pulls at the embeddings, measured as
+        the training goes on (``GradientBalance``). ``None``: weights are
+        factors of the losses.
 
     Raises
     ------
     ValueError
-        If terms and weights do not name the same things.
+        If terms and weights do not name the same things, a ramp is none, or
+        there is no such balance.
 
     Example
     -------
@@ -56,33 +63,25 @@ class DistillationObjective(torch.nn.Module):
         weights: Mapping[str, float],
         warmup_epochs: float = 0.0,
         ramps: Mapping[str, Sequence[float]] | None = None,
+        balance: str | None = None,
     ) -> None:
         super().__init__()
-        named = {CLASSIFICATION, *terms}
-        if set(weights) != named:
-            raise ValueError(
-                "distillation: weights must name classification and every "
-                f"term; expected {sorted(named)}, got {sorted(weights)}"
-            )
-        if unknown := set(ramps or {}) - named:
-            raise ValueError(
-                f"distillation: ramps name {sorted(unknown)}; expected some "
-                f"of {sorted(named)}"
-            )
+        self.schedule = TermWeights(list(terms), weights, warmup_epochs, ramps)
         self.terms = torch.nn.ModuleDict(terms)
-        self.weights = dict(weights)
-        self.ramps = dict.fromkeys(terms, (0.0, warmup_epochs))
-        self.ramps.update(
-            {name: tuple(ramp) for name, ramp in (ramps or {}).items()}
-        )
+        self.balance = balance_of(list(terms), balance)
         self.projector: torch.nn.Module = torch.nn.Identity()
         self.shared_classes = SharedClasses()
 
     def compares(self, what: str) -> bool:
-        """Whether a term compares ``"embeddings"`` or ``"logits"``."""
+        """Whether one compares "embeddings", "logits" or "hidden" layers."""
         return any(term.compares == what for term in self.terms.values())
 
-    def weight(self, name: str, epoch: float) -> float:
+    @property
+    def weights(self) -> dict[str, float]:
+        """The weights by name, without their ramps."""
+        return self.schedule.weights
+
+    def weight(self, name: str, epoch: float) -> float | torch.Tensor:
         """The weight of a term (or of classification) at a moment.
 
         Arguments
@@ -94,18 +93,14 @@ class DistillationObjective(torch.nn.Module):
 
         Returns
         -------
-        float
-            The weight times its ramp.
+        float | torch.Tensor
+            The weight times its ramp and, where terms are balanced, times
+            what the balance has found.
         """
-        start, end = self.ramps.get(name, (0.0, 0.0))
-        if start == end:
-            factor = float(epoch >= start)
-        else:
-            factor = min(
-                max((epoch - min(start, end)) / abs(end - start), 0), 1
-            )
-            factor = 1 - factor if end < start else factor
-        return self.weights[name] * factor
+        weight = self.schedule.at(name, epoch)
+        if self.balance is None or name == CLASSIFICATION:
+            return weight
+        return weight * self.balance.factor(name)
 
     def project(self, student_dim: int, teacher_dim: int) -> None:
         """Puts a linear projector between differing dimensions.
@@ -133,6 +128,17 @@ class DistillationObjective(torch.nn.Module):
         for term in self.terms.values():
             term.meet(cosine_logits)
 
+    def expect(self, classes: int) -> None:
+        """Tells every term how many classes the student has.
+
+        Arguments
+        ---------
+        classes : int
+            Labels are below it.
+        """
+        for term in self.terms.values():
+            term.expect(classes)
+
     def on_progress(self, epoch: float) -> None:
         """Lets every term follow the training.
 
@@ -158,16 +164,6 @@ class DistillationObjective(torch.nn.Module):
         """
         self.shared_classes.align(student_index, teacher_index)
 
-    @property
-    def student_index(self) -> torch.Tensor | None:
-        """Columns of the student's logits that ``align`` named."""
-        return self.shared_classes.student_index
-
-    @property
-    def teacher_index(self) -> torch.Tensor | None:
-        """Columns of the teacher's logits that ``align`` named."""
-        return self.shared_classes.teacher_index
-
     def forward(
         self,
         student: Mapping[str, torch.Tensor],
@@ -179,21 +175,24 @@ class DistillationObjective(torch.nn.Module):
         Arguments
         ---------
         student : Mapping[str, torch.Tensor]
-            ``embeddings`` [batch, dim] and, for label-level terms,
-            ``logits`` [batch, classes] without margin.
+            ``embeddings`` [batch, dim]; for label-level terms ``logits``
+            [batch, classes] without margin; for terms on hidden layers
+            ``hidden``, [batch, frames, width] by path, and ``lens``
+            [batch] or None.
         teacher : Mapping[str, torch.Tensor]
-            The same from the teacher, in its dimension and classes.
+            The same from the teacher, in its dimension, classes and paths.
         labels : torch.Tensor | None
             Classes of the student, shape [batch]: the teacher's posteriors
             are used only for speakers that it knows. Terms that need labels
-            get them as columns of the logits that they compare.
+            get them as columns of the logits that they compare. -1 where
+            there is none.
 
         Returns
         -------
         dict[str, torch.Tensor]
             A scalar for every term.
         """
-        inputs, share = {}, {"embeddings": 1.0}
+        inputs, share = {}, {"embeddings": 1.0, "hidden": 1.0}
         if self.compares("embeddings"):
             projected = self.projector(student["embeddings"])
             inputs["embeddings"] = projected, teacher["embeddings"], labels
@@ -204,6 +203,9 @@ class DistillationObjective(torch.nn.Module):
             )
             known = len(inputs["logits"][0])
             share["logits"] = self.shared_classes.share_of_known(known, logits)
+        if self.compares("hidden"):
+            pair = student["hidden"], teacher["hidden"]
+            inputs["hidden"] = *pair, student.get("lens")
         everyone = self._of_all_ranks(inputs)
         return {
             name: self._term(term, *everyone[term.compares])
@@ -235,6 +237,8 @@ class DistillationObjective(torch.nn.Module):
     @staticmethod
     def _term(term, student, teacher, labels):
         """A term, or zero where no utterance of the batch has a target."""
+        if term.compares == "hidden":
+            return term(student, teacher, labels)  # relative lengths
         if not len(student):
             return student.sum()
         if term.needs_labels:

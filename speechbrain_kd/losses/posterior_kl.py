@@ -1,5 +1,7 @@
 """Label level: the student's speaker posteriors follow the teacher's."""
 
+from collections.abc import Sequence
+
 import torch
 from torch.nn import functional
 
@@ -19,7 +21,7 @@ class PosteriorKL(ScaledLogits):
     ---------
     scale : float
         What the student's logits are multiplied by; 30 for cosines.
-    temperature : float
+    temperature : float | Sequence[float]
         What both are divided by; 1.5 to 3 is useful at scale 30.
     teacher_scale : float | None
         The same as ``scale`` for the teacher. ``None``: the student's scale
@@ -29,7 +31,7 @@ class PosteriorKL(ScaledLogits):
     Raises
     ------
     ValueError
-        If a scale or the temperature is not positive.
+        If a scale or a temperature is not positive.
 
     Reference
     ---------
@@ -50,7 +52,7 @@ class PosteriorKL(ScaledLogits):
     def __init__(
         self,
         scale: float = 30.0,
-        temperature: float = 2.0,
+        temperature: float | Sequence[float] = 2.0,
         teacher_scale: float | None = None,
     ) -> None:
         super().__init__(scale, temperature, teacher_scale)

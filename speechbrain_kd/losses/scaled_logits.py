@@ -1,8 +1,40 @@
 """What label-level terms at a scale and a temperature share."""
 
+from collections.abc import Sequence
+
 import torch
 
+from speechbrain_kd.losses.ramps import Schedule
 from speechbrain_kd.losses.term import DistillationTerm
+
+
+class Temperatures(Schedule):
+    """A temperature, or a schedule of it, that is positive throughout.
+
+    Arguments
+    ---------
+    given : float | Sequence[float]
+        The temperature; or [from, to, start, end], the last two in epochs.
+    term : str
+        The name of the term, for the message.
+
+    Raises
+    ------
+    ValueError
+        If it is neither, or not positive.
+
+    Example
+    -------
+    >>> Temperatures([4, 2, 0, 10], "PosteriorKL")(5)
+    3.0
+    """
+
+    def __init__(self, given: float | Sequence[float], term: str) -> None:
+        super().__init__(given, f"{term}: temperature")
+        if not min(self.first, self.last) > 0:
+            raise ValueError(
+                f"{term}: temperature must be positive; got {given}"
+            )
 
 
 class ScaledLogits(DistillationTerm):
@@ -16,8 +48,9 @@ class ScaledLogits(DistillationTerm):
     ---------
     scale : float
         What the student's logits are multiplied by; 30 for cosines.
-    temperature : float
-        What both are divided by.
+    temperature : float | Sequence[float]
+        What both are divided by; or [from, to, start, end], the last two in
+        epochs, between which it moves linearly.
     teacher_scale : float | None
         The same as ``scale`` for the teacher. ``None``: the student's scale
         for a teacher that gives cosines, and 1 for one that does not (the
@@ -26,7 +59,7 @@ class ScaledLogits(DistillationTerm):
     Raises
     ------
     ValueError
-        If a scale or the temperature is not positive.
+        If a scale or a temperature is not positive.
 
     Example
     -------
@@ -44,15 +77,16 @@ class ScaledLogits(DistillationTerm):
     def __init__(
         self,
         scale: float = 30.0,
-        temperature: float = 1.0,
+        temperature: float | Sequence[float] = 1.0,
         teacher_scale: float | None = None,
     ) -> None:
         super().__init__()
         self.scale = scale
         self.teacher_scale = scale if teacher_scale is None else teacher_scale
         self._follows_teacher = teacher_scale is None
-        self.temperature = temperature
-        self.require_positive("scale", "teacher_scale", "temperature")
+        self._temperatures = Temperatures(temperature, type(self).__name__)
+        self.temperature = self._temperatures(0.0)
+        self.require_positive("scale", "teacher_scale")
 
     def require_positive(self, *names: str) -> None:
         """Refuses attributes, by name, that are not positive."""
@@ -74,6 +108,10 @@ class ScaledLogits(DistillationTerm):
         """Chooses the teacher's scale, unless it was given."""
         if self._follows_teacher:
             self.teacher_scale = self.scale if cosine_logits else 1.0
+
+    def on_progress(self, epoch: float) -> None:
+        """Sets the temperature of a moment of the training."""
+        self.temperature = self._temperatures(epoch)
 
     def at_temperature(
         self, student: torch.Tensor, teacher: torch.Tensor

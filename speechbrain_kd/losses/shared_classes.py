@@ -2,14 +2,15 @@
 
 import torch
 
-from speechbrain_kd.distributed.gather import ranks, sum_over_ranks
+from speechbrain_kd.distributed.gather import share_of_rows
 
 
 class SharedClasses(torch.nn.Module):
     """Takes the shared classes out of two sets of logits.
 
     Until ``align`` was called both sides have the same classes in the same
-    order. It is never saved: a run that goes on aligns again.
+    order. It is never saved: a run that goes on aligns again. Where
+    ``some_unlabelled`` is set, utterances of label -1 are left out.
 
     Example
     -------
@@ -25,6 +26,7 @@ class SharedClasses(torch.nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
+        self.some_unlabelled = False
         for name in ("student_index", "teacher_index", "position"):
             self.register_buffer(name, None, persistent=False)
 
@@ -48,9 +50,10 @@ class SharedClasses(torch.nn.Module):
         )
 
     def are_all(self, logits: torch.Tensor) -> bool:
-        """Whether the teacher knows every class of the student's logits."""
+        """Whether every utterance has a target, whatever its class."""
         index = self.student_index
-        return index is None or len(index) == logits.shape[1]
+        known = index is None or len(index) == logits.shape[1]
+        return known and not self.some_unlabelled
 
     def forward(
         self,
@@ -76,13 +79,15 @@ class SharedClasses(torch.nn.Module):
             Both logits, shape [known, shared], and their labels as columns
             of these, shape [known].
         """
+        if labels is not None and not self.are_all(student):
+            known = labels >= 0
+            if self.student_index is not None:
+                known = torch.isin(labels, self.student_index)
+            student, teacher = student[known], teacher[known]
+            labels = labels[known]
         if self.student_index is None:
             return student, teacher, labels
         if labels is not None:
-            if not self.are_all(student):
-                known = torch.isin(labels, self.student_index)
-                student, teacher = student[known], teacher[known]
-                labels = labels[known]
             labels = self.position[labels]
         student = student[:, self.student_index]
         return student, teacher[:, self.teacher_index], labels
@@ -105,8 +110,6 @@ class SharedClasses(torch.nn.Module):
             More than 1 where more of this rank's utterances have label-level
             targets than of other ranks'.
         """
-        world = ranks()[1]
-        if world == 1 or self.are_all(logits):
+        if self.are_all(logits):
             return 1.0
-        own = torch.tensor(float(known), device=logits.device)
-        return world * own / sum_over_ranks(own).clamp(min=1)
+        return share_of_rows(known, logits.device)

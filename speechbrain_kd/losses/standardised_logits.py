@@ -1,8 +1,11 @@
 """Label level: the student ranks the speakers as the teacher does."""
 
+from collections.abc import Sequence
+
 import torch
 from torch.nn import functional
 
+from speechbrain_kd.losses.scaled_logits import Temperatures
 from speechbrain_kd.losses.term import DistillationTerm
 
 
@@ -17,14 +20,15 @@ class StandardisedLogits(DistillationTerm):
 
     Arguments
     ---------
-    temperature : float
+    temperature : float | Sequence[float]
         The paper's base temperature: 2 (some of its pairs 3), beside a
-        weight of 9. 1 for posteriors that are nearer to one-hot.
+        weight of 9. 1 for posteriors that are nearer to one-hot. A list is
+        [from, to, start, end], the last two in epochs.
 
     Raises
     ------
     ValueError
-        If the temperature is not positive.
+        If a temperature is not positive.
 
     Reference
     ---------
@@ -40,14 +44,14 @@ class StandardisedLogits(DistillationTerm):
 
     compares = "logits"
 
-    def __init__(self, temperature: float = 2.0) -> None:
+    def __init__(self, temperature: float | Sequence[float] = 2.0) -> None:
         super().__init__()
-        if not temperature > 0:
-            raise ValueError(
-                "StandardisedLogits: temperature must be positive; got "
-                f"{temperature}"
-            )
-        self.temperature = temperature
+        self._temperatures = Temperatures(temperature, "StandardisedLogits")
+        self.temperature = self._temperatures(0.0)
+
+    def on_progress(self, epoch: float) -> None:
+        """Sets the temperature of a moment of the training."""
+        self.temperature = self._temperatures(epoch)
 
     def distance(
         self, student: torch.Tensor, teacher: torch.Tensor

@@ -26,7 +26,8 @@ class DistillationTerm(torch.nn.Module):
     learns: bool = False
 
     #: Whether ``distance`` takes the labels [batch] as a third argument: for
-    #: logits the target's column, for embeddings the student's class.
+    #: logits the target's column, for embeddings the student's class, or -1
+    #: where it is not known. ``learn`` then takes them as a second one.
     needs_labels: ClassVar[bool] = False
 
     def distance(
@@ -55,6 +56,17 @@ class DistillationTerm(torch.nn.Module):
         ---------
         embeddings : torch.Tensor
             The teacher's, fp32, shape [utterances, dim], not normalised.
+        """
+
+    def expect(self, classes: int) -> None:
+        """Learns how many classes the student has; by default nothing.
+
+        Called after ``learn``, before the training.
+
+        Arguments
+        ---------
+        classes : int
+            Labels are below it.
         """
 
     def meet(self, cosine_logits: bool) -> None:

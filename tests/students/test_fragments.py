@@ -75,7 +75,8 @@ def test_a_student(name):
 def test_terms(name):
     objective = make("distillation", name)
     assert isinstance(objective, DistillationObjective)
-    assert objective.compares("logits") == (name != "embedding")
+    assert objective.compares("logits") == (name in {"both", "posteriors"})
+    assert objective.compares("hidden") == (name in {"attention", "frames"})
     assert objective.compares("embeddings") == (name != "posteriors")
     assert objective.weight("classification", 0.0) == 1.0
 

@@ -1,0 +1,245 @@
+"""Error rates of one model under the conditions of a plan."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from speechbrain_kd.assess import held_out
+from speechbrain_kd.data.corpus import Corpus
+from speechbrain_kd.evaluating.systems import System, embed_system, load_system
+from speechbrain_kd.evaluation.breakdown import by_column
+from speechbrain_kd.evaluation.embed import embed_files
+from speechbrain_kd.evaluation.metrics import OperatingPoints
+from speechbrain_kd.evaluation.scoring import cosine_scores
+from speechbrain_kd.evaluation.speaker_table import read_speakers
+from speechbrain_kd.evaluation.speakers import speaker_names
+from speechbrain_kd.evaluation.trials import TrialList, read_trials
+from speechbrain_kd.evaluation.validation import validation_trials
+from speechbrain_kd.evaluation.where import (
+    by_duration,
+    by_snr,
+    tested_utterances,
+)
+from speechbrain_kd.model_sources import ModelSource
+from speechbrain_kd.study.plan import Conditions
+from speechbrain_kd.teachers import Teacher
+
+logger = logging.getLogger(__name__)
+
+WHOLE = "whole"
+CROSS = "teacher enrols"
+_TABLE = "meta/speakers.csv"
+_P_TARGET = 0.01
+
+#: ``pooled`` and ``mean`` EER, ``groups`` by value of the column, 0 to 1.
+Rates = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What models are measured on.
+
+    Arguments
+    ---------
+    corpus : Corpus
+        Prepared; with a trial list.
+    conditions : Conditions
+        Under which.
+    cache : Path
+        Where embeddings of whole utterances are kept.
+    device : str
+        Where models are put.
+    """
+
+    corpus: Corpus
+    conditions: Conditions
+    cache: Path
+    device: str = "cpu"
+
+    def values(self) -> dict[str, str]:
+        """The value of each speaker in the column; empty without one.
+
+        Raises
+        ------
+        FileNotFoundError, ValueError
+            If a column is asked for and no table has it.
+        """
+        column = self.conditions.column
+        if column is None:
+            return {}
+        tables = [folder / _TABLE for folder in self.corpus.data_folders]
+        found: dict[str, str] = {}
+        for table in filter(Path.is_file, tables):
+            found |= read_speakers(table).get(column, {})
+        if not found:
+            raise ValueError(
+                f"evaluate.column: no column {column!r} that groups speakers "
+                f"in {', '.join(map(str, tables))}"
+            )
+        return found
+
+    def load(self, source: ModelSource) -> System:
+        """A model with the embeddings of all trials' utterances."""
+        system = load_system(source, self.device)
+        files = self.corpus.test_files
+        embed_system(system, files, None, self.cache, self.device, False)
+        return system
+
+
+def rates(
+    scores: np.ndarray, trials: TrialList, values: Mapping[str, str]
+) -> Rates:
+    """Error rates of a list, of all trials and by groups of speakers.
+
+    Arguments
+    ---------
+    scores : np.ndarray
+        [trials].
+    trials : TrialList
+        The trials.
+    values : Mapping[str, str]
+        The group of each speaker; empty for none.
+
+    Returns
+    -------
+    Rates
+        ``mean``, of the groups, counts each alike whatever its size; without
+        groups it is the pooled rate.
+
+    Example
+    -------
+    >>> trials = TrialList([1, 0], [0, 0], [1, 2], ["a/1", "a/2", "b/1"])
+    >>> rates(np.array([0.9, 0.1]), trials, {})["mean"]
+    0.0
+    """
+    points = OperatingPoints(*trials.split(scores))
+    pooled = points.eer_threshold()[0]
+    groups: dict[str, float] = {}
+    if values:
+        parts = by_column(
+            trials, {"": scores}, values, speaker_names(trials), "column"
+        )
+        groups = {
+            name: rate
+            for name, rate in sorted(parts.rates[""].items())
+            if rate is not None
+        }
+    return {
+        "pooled": pooled,
+        "groups": groups,
+        "mean": float(np.mean(list(groups.values()))) if groups else pooled,
+        "min_dcf": points.min_dcf(_P_TARGET, 1.0, 1.0),
+    }
+
+
+def measure(
+    system: System, bench: Bench, teacher: System | None = None
+) -> dict[str, Rates]:
+    """Measures a model under all conditions.
+
+    Arguments
+    ---------
+    system : System
+        As ``bench.load`` gives it.
+    bench : Bench
+        On what.
+    teacher : System | None
+        Enrols, where its embeddings are as large as the model's.
+
+    Returns
+    -------
+    dict[str, Rates]
+        By condition: ``whole``, ``1 s``, ``10 dB``, ``teacher enrols``.
+    """
+    trials, values = read_trials(bench.corpus.trials), bench.values()
+    rows, asked = system.rows_of(trials), bench.conditions
+    found = {WHOLE: rates(cosine_scores(rows, trials), trials, values)}
+    audio = (
+        {"": system.model},
+        {"": rows},
+        trials,
+        {
+            name: bench.corpus.test_files[name]
+            for name in tested_utterances(trials)
+        },
+    )
+    # What a breakdown asks of each group of scores here is all its rates.
+    options = {
+        "device": bench.device,
+        "progressbar": False,
+        "interval": lambda scores, part: rates(scores, part, values),
+    }
+    parts = []
+    if asked.durations:
+        parts.append(by_duration(*audio, asked.durations, **options))
+    if asked.snrs:
+        parts.append(by_snr(*audio, asked.snrs, asked.noise, **options))
+    for part in parts:
+        # The last group is that without a change, which is known.
+        for group in part.groups[:-1]:
+            found[group] = part.intervals[""][group]
+    if teacher is not None:
+        enrolled = teacher.rows_of(trials)
+        if enrolled.shape[1] == rows.shape[1]:
+            crossed = cosine_scores(enrolled, trials, rows)
+            found[CROSS] = rates(crossed, trials, values)
+    return found
+
+
+def validate(model: Teacher, bench: Bench) -> Rates:
+    """Error rates on held-out utterances of the training speakers.
+
+    Where there is a column, trials are made within each of its groups: across
+    them the channel would give the answer away.
+
+    Arguments
+    ---------
+    model : Teacher
+        The model.
+    bench : Bench
+        With the manifests of the model's own run.
+
+    Returns
+    -------
+    Rates
+        Without ``min_dcf``.
+
+    Raises
+    ------
+    ValueError
+        If no trial can be made.
+    """
+    files = held_out(bench.corpus).files
+    ids, rows = embed_files(model.embed, files, bench.device, progressbar=False)
+    place = {name: row for name, row in zip(ids, rows.numpy(), strict=True)}
+    values = bench.values()
+    groups = {}
+    for group in sorted({values.get(_speaker(name), "") for name in ids}):
+        own = [name for name in ids if values.get(_speaker(name), "") == group]
+        try:
+            trials = validation_trials(list(map(_speaker, own)), own)
+        except ValueError as error:
+            logger.info("No validation trials of %s: %s", group, error)
+            continue
+        groups[group] = _eer(place, trials)
+    if not groups:
+        raise ValueError(
+            f"{bench.corpus.valid_csv}: no validation trial can be made; hold "
+            "out more of each speaker (--split_ratio)"
+        )
+    return {"groups": groups, "mean": float(np.mean(list(groups.values())))}
+
+
+def _eer(place: Mapping[str, np.ndarray], trials: TrialList) -> float:
+    """EER by embeddings of utterances."""
+    rows = np.stack([place[name] for name in trials.utterances])
+    points = OperatingPoints(*trials.split(cosine_scores(rows, trials)))
+    return points.eer_threshold()[0]
+
+
+def _speaker(utterance: str) -> str:
+    return utterance.split("/")[0]
