@@ -13,6 +13,7 @@ from speechbrain_kd.data.mixed import MixedDataset
 from speechbrain_kd.data.pipeline import make_dataset, make_label_encoder
 from speechbrain_kd.data.table import TableDataset
 from speechbrain_kd.data.unlabelled import MANIFEST
+from speechbrain_kd.losses.term import DistillationTerm
 
 
 def make_classes(
@@ -88,7 +89,7 @@ def _mixed(
 ) -> MixedDataset:
     """The training data with unlabelled audio beside them."""
     terms = hparams["distillation"].terms
-    if all(x.needs_labels or x.compares == "logits" for x in terms.values()):
+    if not any(_does_without_labels(term) for term in terms.values()):
         raise ValueError(
             "unlabelled_folder needs a term that compares embeddings, and all "
             f"of {', '.join(terms)} need labels or classes: add one, or give "
@@ -97,4 +98,13 @@ def _mixed(
     path = Path(hparams["save_folder"]) / MANIFEST
     unlabelled = make_dataset(path, None, crops, None, stores)
     share = hparams["unlabelled_share"]
+    speeds = len(set(hparams["speeds"]))
+    hparams["distillation"].unlabelled = len(unlabelled) * speeds
     return MixedDataset(labelled, unlabelled, crops, share)
+
+
+def _does_without_labels(term: DistillationTerm) -> bool:
+    """Whether a term makes something of unlabelled utterances."""
+    if term.compares == "logits":
+        return False
+    return term.takes_unlabelled or not term.needs_labels

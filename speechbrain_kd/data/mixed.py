@@ -12,7 +12,8 @@ from torch.utils.data import Dataset
 from speechbrain_kd.data.crops import Crops
 from speechbrain_kd.data.table import ManifestTable, TableDataset
 
-#: What ``spk_id_encoded`` holds where no label is known.
+#: What ``spk_id_encoded`` holds where no label is known, at most: each
+#: utterance and speed has a number of its own, from here downwards.
 NO_LABEL = -1
 
 

@@ -1,5 +1,6 @@
 """Distillation terms, one a file, and the objective that sums them."""
 
+from speechbrain_kd.losses.centre_posteriors import CentrePosteriors
 from speechbrain_kd.losses.centres import TeacherCentres
 from speechbrain_kd.losses.channel_gates import ChannelGates
 from speechbrain_kd.losses.confusion_triage import ConfusionTriage
@@ -18,6 +19,7 @@ from speechbrain_kd.losses.squared_error import SquaredErrorEmbedding
 from speechbrain_kd.losses.standardised_logits import StandardisedLogits
 
 __all__ = [
+    "CentrePosteriors",
     "ChannelGates",
     "ConfusionTriage",
     "ContrastiveQueue",

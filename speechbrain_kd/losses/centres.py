@@ -9,10 +9,11 @@ from torch.nn import functional
 from speechbrain_kd.losses.late_buffers import LateBuffers
 from speechbrain_kd.losses.ramps import Schedule
 from speechbrain_kd.losses.term import DistillationTerm
+from speechbrain_kd.losses.view_centres import ViewCentres
 from speechbrain_kd.schedules import set_loss_margin
 
 #: What may become of the centres.
-KINDS = ("frozen", "trained", "following")
+KINDS = ("frozen", "trained", "following", "mean")
 
 
 class TeacherCentres(LateBuffers, DistillationTerm):
@@ -28,7 +29,10 @@ class TeacherCentres(LateBuffers, DistillationTerm):
     follow the teacher's embeddings (``following``): w ← αw + (1-α)t for the
     class of an utterance of the teacher's embedding t, where α is
     cos(student, t) · cos(w, t), at least 0. A young student then has its
-    utterance's embedding as target, an old one the centre of its speaker.
+    utterance's embedding as target, an old one the centre of its speaker. Or
+    they are means of all views that were met so far (``mean``), with one for
+    each unlabelled utterance and speed too: the student then tells more
+    voices apart than are labelled, as the teacher places them.
 
     It stands beside the classification loss or, with the weight 0 of
     ``classification`` or ``compute_cost: null``, in its place.
@@ -36,13 +40,13 @@ class TeacherCentres(LateBuffers, DistillationTerm):
     Classes of which the teacher has heard no utterance before the training
     (pseudo-speakers of other ``speeds``) are left out where the centres are
     frozen, with their utterances; start at random where they are trained;
-    and begin at their first embedding where they follow. Utterances without
-    a label are left out.
+    and begin at their first embedding where they follow or are means.
+    Utterances without a label are left out, but for ``mean``.
 
     Arguments
     ---------
     centres : str
-        ``frozen``, ``trained`` or ``following``.
+        ``frozen``, ``trained``, ``following`` or ``mean``.
     scale : float
         What the cosines are multiplied by.
     margin : float | Sequence[float]
@@ -75,7 +79,6 @@ class TeacherCentres(LateBuffers, DistillationTerm):
     """
 
     across_utterances = True
-    learns = True
     needs_labels = True
 
     def __init__(
@@ -97,6 +100,9 @@ class TeacherCentres(LateBuffers, DistillationTerm):
         self.centres = centres
         self.margin = Schedule(margin, "TeacherCentres: margin")
         self.cost = AdditiveAngularMargin(self.margin(0.0), scale)
+        self.learns = centres != "mean"
+        self.takes_unlabelled = centres == "mean"
+        self.views = ViewCentres() if centres == "mean" else None
         self.register_buffer("known", None)
         if centres == "trained":
             self.register_parameter("rows", None)
@@ -130,8 +136,11 @@ class TeacherCentres(LateBuffers, DistillationTerm):
         counts = torch.bincount(labels, minlength=len(sums))
         self._put(functional.normalize(sums, dim=-1), counts > 0)
 
-    def expect(self, classes: int) -> None:
+    def expect(self, classes: int, unlabelled: int = 0) -> None:
         """Makes room for classes of which no utterance was heard."""
+        if self.views is not None:
+            self.views.expect(classes, unlabelled)
+            return
         self._check_learned()
         rows, known = self.rows.detach(), self.known
         missing = max(classes - len(rows), 0)
@@ -172,21 +181,27 @@ class TeacherCentres(LateBuffers, DistillationTerm):
         labels: torch.Tensor,
     ) -> torch.Tensor:
         """Mean cross-entropy. Shapes [batch, dim], [batch] → scalar."""
-        self._check_learned()
-        if self.training and self.centres == "following":
-            self._follow(student, teacher, labels)
-        rows = functional.normalize(self.rows, dim=-1)
+        rows, known, labels = self._centres(student, teacher, labels)
         cosines = functional.normalize(student, dim=-1) @ rows.T
-        target = labels.clamp(min=0)
-        counts = (labels >= 0) & self.known[target]
+        target = labels.clamp(0, len(rows) - 1)
+        counts = (labels == target) & known[target]
         logits = self.cost(
             cosines, functional.one_hot(target, len(rows)).to(cosines)
         )
         lowest = torch.finfo(logits.dtype).min
-        logits = logits.masked_fill(~self.known, lowest)
+        logits = logits.masked_fill(~known, lowest)
         losses = functional.cross_entropy(logits, target, reduction="none")
         losses = losses.masked_fill(~counts, 0.0)
         return losses.sum() / counts.sum().clamp(min=1)
+
+    def _centres(self, student, teacher, labels):
+        """Unit centres, which are known, and each utterance's own."""
+        if self.views is not None:
+            return self.views(teacher, labels)
+        self._check_learned()
+        if self.training and self.centres == "following":
+            self._follow(student, teacher, labels)
+        return functional.normalize(self.rows, dim=-1), self.known, labels
 
     @torch.no_grad()
     def _follow(self, student, teacher, labels):

@@ -71,6 +71,7 @@ class DistillationObjective(torch.nn.Module):
         self.balance = balance_of(list(terms), balance)
         self.projector: torch.nn.Module = torch.nn.Identity()
         self.shared_classes = SharedClasses()
+        self.unlabelled = 0  # utterances without labels, times speeds
 
     def compares(self, what: str) -> bool:
         """Whether one compares "embeddings", "logits" or "hidden" layers."""
@@ -129,7 +130,7 @@ class DistillationObjective(torch.nn.Module):
             term.meet(cosine_logits)
 
     def expect(self, classes: int) -> None:
-        """Tells every term how many classes the student has.
+        """Tells every term how many labels there are.
 
         Arguments
         ---------
@@ -137,7 +138,7 @@ class DistillationObjective(torch.nn.Module):
             Labels are below it.
         """
         for term in self.terms.values():
-            term.expect(classes)
+            term.expect(classes, self.unlabelled)
 
     def on_progress(self, epoch: float) -> None:
         """Lets every term follow the training.

@@ -30,6 +30,10 @@ class DistillationTerm(torch.nn.Module):
     #: where it is not known. ``learn`` then takes them as a second one.
     needs_labels: ClassVar[bool] = False
 
+    #: Whether a term that ``needs_labels`` does without for utterances that
+    #: have none: theirs are -1, -2, …, another for each utterance and speed.
+    takes_unlabelled: bool = False
+
     def distance(
         self, student: torch.Tensor, teacher: torch.Tensor
     ) -> torch.Tensor:
@@ -58,8 +62,8 @@ class DistillationTerm(torch.nn.Module):
             The teacher's, fp32, shape [utterances, dim], not normalised.
         """
 
-    def expect(self, classes: int) -> None:
-        """Learns how many classes the student has; by default nothing.
+    def expect(self, classes: int, unlabelled: int = 0) -> None:
+        """Learns how many labels there are; by default nothing.
 
         Called after ``learn``, before the training.
 
@@ -67,6 +71,8 @@ class DistillationTerm(torch.nn.Module):
         ---------
         classes : int
             Labels are below it.
+        unlabelled : int
+            Labels are not below minus it.
         """
 
     def meet(self, cosine_logits: bool) -> None:

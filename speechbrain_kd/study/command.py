@@ -54,9 +54,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 options.tried,
             )
             return
-        failures = steps.run_study(
-            study, options.only, options.jobs, _again(options, output)
-        )
+        failures = []
+        if not options.tables:
+            failures = steps.run_study(
+                study, options.only, options.jobs, _again(options, output)
+            )
         text = steps.publish(study, options.write)
     except _ERRORS as error:
         logger.debug("Refused", exc_info=True)
@@ -86,6 +88,7 @@ def _parse(
     add("--only", default="*", help="cells by name, as files: 'cos*'")
     add("--jobs", type=int, default=1, help="cells at once")
     add("--dry-run", action="store_true", help="list commands and cost")
+    add("--tables", action="store_true", help="of what is done; run nothing")
     add("--write", type=Path, help="a page with marks for the tables")
     add("--cell", help="run this one here, and say its command")
     add("--student", help="of --cell; default: the plan's first")

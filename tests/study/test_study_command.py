@@ -69,3 +69,11 @@ def test_a_failed_cell_makes_the_status(plan_file, monkeypatch, capsys):
     monkeypatch.setattr(steps, "run_study", lambda *given: ["cosine.small.1"])
     monkeypatch.setattr(steps, "publish", lambda study, page: "tables")
     assert "study: failed: cosine.small.1" in stopped(capsys, plan_file)
+
+
+def test_tables_alone_run_nothing(plan_file, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(steps, "run_all", None)
+    given = [str(plan_file), f"--output={tmp_path / 'out'}"]
+    command.main([*given, "--data_folder=vox", "--tables"])
+    assert "0 runs" in capsys.readouterr().out
+    assert (tmp_path / "out" / "index.md").is_file()
