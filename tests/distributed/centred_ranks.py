@@ -4,8 +4,6 @@ As a program: ``python centred_ranks.py FOLDER RANK``; what the run became as
 one of two ranks is saved in the folder.
 """
 
-import sys
-
 import rank_jobs
 import speechbrain as sb
 import torch
@@ -16,10 +14,12 @@ from speechbrain.lobes.models.ECAPA_TDNN import ECAPA_TDNN, Classifier
 from speechbrain.processing.features import InputNormalization
 from speechbrain.utils.epoch_loop import EpochCounter
 from test_brain import make_brain
+from two_ranks import be_a_rank
 
 from speechbrain_kd.averaging import WeightAverage
 from speechbrain_kd.distributed import ranks
 from speechbrain_kd.losses import (
+    CentrePosteriors,
     CosineEmbedding,
     DistillationObjective,
     PosteriorKL,
@@ -27,6 +27,7 @@ from speechbrain_kd.losses import (
 )
 
 _DIM = 12  # of the teacher: there is a projector
+_UTTERANCES = 80
 
 
 class SomeUnlabelled(rank_jobs.Noise):
@@ -34,7 +35,7 @@ class SomeUnlabelled(rank_jobs.Noise):
 
     def __getitem__(self, index):
         item = super().__getitem__(index)
-        label = -1 if index % 3 == 2 else index % CLASSES
+        label = -1 - index if index % 3 == 2 else index % CLASSES
         return item | {"spk_id_encoded": torch.tensor([label])}
 
 
@@ -46,12 +47,16 @@ def objective():
         "embedding": CosineEmbedding(),
         "following": TeacherCentres("following"),
         "trained": TeacherCentres("trained", margin=[0, 0.2, 0, 2]),
+        "mean": TeacherCentres("mean"),
+        "voices": CentrePosteriors(),
     }
     for name in ("following", "trained"):  # the last class is unheard
         rows = torch.randn(9, _DIM, generator=draw)
         terms[name].learn(rows, torch.arange(9) % (CLASSES - 1))
     weights = dict.fromkeys(["classification", *terms], 0.5)
-    return DistillationObjective(terms, weights, balance="gradient_norm")
+    made = DistillationObjective(terms, weights, balance="gradient_norm")
+    made.unlabelled = _UTTERANCES
+    return made
 
 
 def brain_of() -> sb.Brain:
@@ -102,7 +107,7 @@ def train(brain: sb.Brain) -> dict:
     loading = {"collate_fn": PaddedBatch}
     brain.fit(
         brain.hparams.epoch_counter,
-        SomeUnlabelled(80, seed=1),
+        SomeUnlabelled(_UTTERANCES, seed=1),
         rank_jobs.Noise(12, seed=2),
         train_loader_kwargs=loading
         | {"batch_size": GLOBAL_BATCH // ranks()[1], "shuffle": True},
@@ -122,14 +127,4 @@ def train(brain: sb.Brain) -> dict:
 
 
 if __name__ == "__main__":
-    where, own_rank = sys.argv[1:]
-    torch.set_num_threads(1)
-    torch.distributed.init_process_group(
-        "gloo",
-        init_method=f"file://{where}/meet",
-        rank=int(own_rank),
-        world_size=2,
-    )
-    torch.save(train(brain_of()), f"{where}/{own_rank}.pt")
-    torch.distributed.barrier()
-    torch.distributed.destroy_process_group()
+    be_a_rank(lambda: train(brain_of()))

@@ -4,13 +4,12 @@ As a program: ``python hidden_ranks.py FOLDER RANK``; what the run became is
 saved in the folder.
 """
 
-import sys
-
 import rank_jobs
 import torch
 from speechbrain.utils.checkpoints import Checkpointer
 from speechbrain.utils.epoch_loop import EpochCounter
 from test_inside import inside_brain
+from two_ranks import be_a_rank
 
 
 def watched(folder=None, stop_at=None, **run_opts):
@@ -52,14 +51,4 @@ def train(brain) -> dict:
 
 
 if __name__ == "__main__":
-    where, own_rank = sys.argv[1:]
-    torch.set_num_threads(1)
-    torch.distributed.init_process_group(
-        "gloo",
-        init_method=f"file://{where}/meet",
-        rank=int(own_rank),
-        world_size=2,
-    )
-    torch.save(train(watched()), f"{where}/{own_rank}.pt")
-    torch.distributed.barrier()
-    torch.distributed.destroy_process_group()
+    be_a_rank(lambda: train(watched()))

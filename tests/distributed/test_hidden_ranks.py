@@ -1,13 +1,9 @@
 """Terms on hidden layers: two ranks are one process, a resumed run is whole."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import hidden_ranks
 import pytest
 import torch
+from two_ranks import on_two_ranks
 
 
 @pytest.fixture(scope="module")
@@ -16,34 +12,8 @@ def whole():
     return hidden_ranks.train(hidden_ranks.watched())
 
 
-def on_two_ranks(folder):
-    """The same training by two processes; what each became."""
-    root = str(Path(__file__).parents[2])
-    tests = str(Path(__file__).parents[1])
-    paths = [root, tests, os.environ.get("PYTHONPATH", "")]
-    processes = [
-        subprocess.Popen(
-            [sys.executable, hidden_ranks.__file__, str(folder), str(rank)],
-            env=os.environ
-            | {
-                "OMP_NUM_THREADS": "1",
-                "RANK": str(rank),
-                "LOCAL_RANK": str(rank),
-                "PYTHONPATH": os.pathsep.join(filter(None, paths)),
-            },
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(2)
-    ]
-    for process in processes:
-        errors = process.communicate(timeout=150)[1]
-        assert process.returncode == 0, errors[-3000:]
-    return [torch.load(folder / f"{rank}.pt") for rank in range(2)]
-
-
 def test_two_ranks_learn_as_one_process(whole, tmp_path):
-    ranks = on_two_ranks(tmp_path)
+    ranks = on_two_ranks(hidden_ranks.__file__, tmp_path)
     losses = torch.tensor([rank["losses"] for rank in ranks]).mean(0)
     expected = torch.tensor(whole["losses"])
     assert len(expected) == 20

@@ -4,9 +4,8 @@ As a program: ``python relation_ranks.py FOLDER RANK``; the answer is saved in
 the folder.
 """
 
-import sys
-
 import torch
+from two_ranks import be_a_rank
 
 from speechbrain_kd.distributed import ranks
 from speechbrain_kd.distributed.brain import DistributedDataParallel
@@ -62,14 +61,4 @@ def steps() -> dict:
 
 
 if __name__ == "__main__":
-    folder, own_rank = sys.argv[1:]
-    torch.set_num_threads(1)
-    torch.distributed.init_process_group(
-        "gloo",
-        init_method=f"file://{folder}/meet",
-        rank=int(own_rank),
-        world_size=2,
-    )
-    torch.save(steps(), f"{folder}/{own_rank}.pt")
-    torch.distributed.barrier()
-    torch.distributed.destroy_process_group()
+    be_a_rank(steps)

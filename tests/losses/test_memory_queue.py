@@ -1,14 +1,10 @@
 """The queue of the teacher's embeddings: order, resume, ranks."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 import relation_ranks
 import torch
 from torch.nn.functional import normalize
+from two_ranks import on_two_ranks
 
 from speechbrain_kd.losses import ContrastiveQueue, QueueSimilarity
 from speechbrain_kd.losses.memory_queue import MemoryQueue
@@ -56,36 +52,11 @@ def test_resumed_goes_on_as_uninterrupted(kind, steps, tmp_path):
         assert torch.equal(rest.queue.rows, state["queue.rows"])
 
 
-def on_two_ranks(folder: Path) -> list[dict]:
-    """What both ranks found."""
-    paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
-    program = [sys.executable, relation_ranks.__file__, str(folder)]
-    processes = [
-        subprocess.Popen(
-            [*program, str(rank)],
-            env=os.environ
-            | {
-                "OMP_NUM_THREADS": "1",
-                "RANK": str(rank),
-                "LOCAL_RANK": str(rank),
-                "PYTHONPATH": os.pathsep.join(filter(None, paths)),
-            },
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(2)
-    ]
-    for process in processes:
-        errors = process.communicate(timeout=150)[1]
-        assert process.returncode == 0, errors[-3000:]
-    return [torch.load(folder / f"{rank}.pt") for rank in range(2)]
-
-
 def test_two_ranks_learn_as_one(tmp_path):
     """Losses and gradients of three steps, by every relation; the queues."""
     alone = relation_ranks.steps()
     assert alone["queues"]["neighbours"].shape == (9, 5)
-    for rank in on_two_ranks(tmp_path):
+    for rank in on_two_ranks(relation_ranks.__file__, tmp_path):
         for name, losses in alone["losses"].items():
             assert rank["losses"][name] == pytest.approx(losses, rel=1e-4)
         torch.testing.assert_close(rank["grads"], alone["grads"])
