@@ -8,6 +8,10 @@ COMMANDS = {
     "train": ("speechbrain_kd.run", "train by a yaml, evaluate and export"),
     "demo": ("speechbrain_kd.demo", "the comparison on the embedded corpus"),
     "seeds": ("speechbrain_kd.seeds", "baseline against student over seeds"),
+    "study": (
+        "speechbrain_kd.study.command",
+        "terms, students and seeds in one table",
+    ),
     "pack": ("speechbrain_kd.pack", "a corpus into a few large files"),
     "evaluate": ("speechbrain_kd.evaluate", "models side by side on trials"),
     "bench": ("speechbrain_kd.bench.command", "what all of it costs here"),
