@@ -14,9 +14,11 @@ COMMANDS = {
     ),
     "pack": ("speechbrain_kd.pack", "a corpus into a few large files"),
     "evaluate": ("speechbrain_kd.evaluate", "models side by side on trials"),
+    "export": ("speechbrain_kd.export.command", "a model as one ONNX file"),
     "bench": ("speechbrain_kd.bench.command", "what all of it costs here"),
     "teacher": ("speechbrain_kd.teacher", "what a teacher is, and its checks"),
     "store": ("speechbrain_kd.stored", "ask a teacher ahead of the training"),
+    "push": ("speechbrain_kd.push", "a finished run to a hub, with a card"),
 }
 
 

@@ -87,7 +87,7 @@ class Hub:
         return None
 
 
-class _Answers(http.server.BaseHTTPRequestHandler):
+class Answers(http.server.BaseHTTPRequestHandler):
     """Answers ``HEAD`` and ``GET`` for one file of a repository."""
 
     hub: Hub
@@ -174,10 +174,12 @@ def _git_hash(data: bytes) -> str:
 
 
 @contextlib.contextmanager
-def serve() -> Iterator[Hub]:
-    """An empty hub, until the end of the block."""
-    hub = Hub()
-    handler = type("Answers", (_Answers,), {"hub": hub})
+def serve(
+    hub: Hub | None = None, answers: type[Answers] = Answers
+) -> Iterator[Hub]:
+    """A hub, by default an empty one, until the end of the block."""
+    hub = Hub() if hub is None else hub
+    handler = type("Answers", (answers,), {"hub": hub})
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
