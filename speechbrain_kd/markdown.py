@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table; the first column to the left, others to the right.
+def table(
+    header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1
+) -> str:
+    """A table; the first columns to the left, others to the right.
 
     Arguments
     ---------
@@ -12,6 +14,8 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         Names of the columns.
     rows : Sequence[Sequence[str]]
         Cells.
+    left : int
+        How many columns are words.
 
     Returns
     -------
@@ -25,6 +29,6 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     | --- | ---: |
     | a\\|b | 1 % |
     """
-    lines = [header, ["---", *["---:"] * (len(header) - 1)]]
+    lines = [header, ["---"] * left + ["---:"] * (len(header) - left)]
     lines += [[cell.replace("|", "\\|") for cell in row] for row in rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)

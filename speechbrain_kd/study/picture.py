@@ -47,7 +47,7 @@ def draw_differences(facts: Mapping[str, Any], folder: Path) -> Path | None:
     for number, student in enumerate(students):
         _draw_student(axes, facts, cells, student, number, len(students))
     axes.set_yticks(range(len(cells)), cells)
-    axes.invert_yaxis()
+    axes.set_ylim(len(cells) - 0.5, -0.5)  # the first on top
     axes.set_xlabel("difference of mean EER, % (below 0: better)")
     figure.legend(loc="outside upper left", ncols=4, frameon=False, fontsize=9)
     keep(

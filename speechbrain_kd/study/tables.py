@@ -47,7 +47,7 @@ def _cells(facts: Mapping[str, Any]) -> str:
         [name, cell["says"], cell["against"] or _NONE]
         for name, cell in facts["cells"].items()
     ]
-    return table(["cell", "what it tries", "compared with"], rows)
+    return table(["cell", "what it tries", "compared with"], rows, left=3)
 
 
 def _searches(facts: Mapping[str, Any]) -> str:
