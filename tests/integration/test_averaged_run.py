@@ -122,6 +122,7 @@ def test_killed_and_resumed_is_bit_identical(
     assert not different(saved(folder), saved(whole))
 
 
+@pytest.mark.slow  # tests/distributed has it in small
 def test_two_ranks_have_one_average(tiny_corpus, teacher, path, tmp_path):
     script = tmp_path / "rank.py"
     script.write_text(

@@ -91,6 +91,7 @@ def test_all_is_asked_ahead(tiny_corpus, teacher, audio, tmp_path, watched):
     assert "asked for 62 views" in (folder / "log.txt").read_text()
 
 
+@pytest.mark.slow  # tests/distributed has it in small
 def test_two_ranks_train_as_one(tiny_corpus, teacher, audio, tmp_path):
     script = tmp_path / "trained.py"
     script.write_text(_TRAINED)
