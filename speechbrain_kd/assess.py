@@ -18,11 +18,8 @@ from speechbrain_kd.evaluation.cost import (
     model_bytes,
     time_per_second,
 )
-from speechbrain_kd.evaluation.results import (
-    SystemResult,
-    score_system,
-    write_scores,
-)
+from speechbrain_kd.evaluation.results import SystemResult, score_system
+from speechbrain_kd.evaluation.score_files import write_scores
 from speechbrain_kd.evaluation.trials import TrialList
 from speechbrain_kd.evaluation.validation import validation_trials
 from speechbrain_kd.students.encoder import SpeakerEncoder

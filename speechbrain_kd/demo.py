@@ -15,7 +15,7 @@ from pathlib import Path
 
 from speechbrain_kd.atomic import atomic_path
 from speechbrain_kd.evaluation.report import markdown_table, write_report
-from speechbrain_kd.evaluation.results import read_scores
+from speechbrain_kd.evaluation.score_files import read_scores
 from speechbrain_kd.process import run_training
 
 logger = logging.getLogger(__name__)

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import torch
 
+from speechbrain_kd.errors import EXPECTED
 from speechbrain_kd.speed.threads import usable_cores
 from speechbrain_kd.teachers.store_files import StoreFull
 
 logger = logging.getLogger(__name__)
 
 WHERE = ("durations", "snr", "columns")
-_ERRORS = (ValueError, FileNotFoundError, PermissionError, ImportError)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     others = _helpers(arguments, options)
     try:
         text = run(options, lambda: _wait(others))
-    except (*_ERRORS, StoreFull) as error:
+    except (*EXPECTED, StoreFull) as error:
         sys.exit(f"evaluate: error: {error}")
     except KeyboardInterrupt:
         logger.warning("Stopped. The same command goes on from here.")

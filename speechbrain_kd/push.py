@@ -10,9 +10,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from speechbrain_kd.errors import EXPECTED
 from speechbrain_kd.teachers.loading import sha256
-
-_ERRORS = (ValueError, FileNotFoundError, PermissionError, ImportError)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -66,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             revision=options.revision,
             update=options.update,
         )
-    except _ERRORS as error:
+    except EXPECTED as error:
         sys.exit(f"push: error: {' '.join(str(error).split())}")
     except KeyboardInterrupt:
         sys.exit(130)

@@ -18,6 +18,7 @@ from speechbrain_kd.data.streamed import StreamedCrops, check_stream
 from speechbrain_kd.data.table import TableDataset
 from speechbrain_kd.datasets import make_classes, make_datasets
 from speechbrain_kd.distributed import gather_objects, ranks
+from speechbrain_kd.errors import EXPECTED
 from speechbrain_kd.experiment import Experiment
 from speechbrain_kd.finish import finish_run
 from speechbrain_kd.inputs import (
@@ -90,13 +91,7 @@ def ready(
         make_missing_teacher(experiment)
         corpus = prepare_data(experiment)
         brain, train_data, valid_data = build(experiment, corpus, run_opts)
-    except (
-        ValueError,
-        FileNotFoundError,
-        ImportError,
-        PermissionError,
-        StoreFull,
-    ) as error:
+    except (*EXPECTED, StoreFull) as error:
         logger.debug("Refused", exc_info=True)
         sys.exit(_message(error))
     except KeyboardInterrupt:

@@ -198,5 +198,5 @@ class TaughtBrain(ScheduledBrain):
 
     @property
     def some_unlabelled(self) -> bool:
-        """Whether batches hold utterances without a label, of label -1."""
+        """Whether batches hold utterances without a label: theirs is below 0."""
         return self.hparams.unlabelled_folder is not None

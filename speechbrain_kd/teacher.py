@@ -16,8 +16,7 @@ from pathlib import Path
 import torch
 
 from speechbrain_kd.atomic import atomic_path
-
-_EXPECTED = (ValueError, FileNotFoundError, PermissionError, ImportError)
+from speechbrain_kd.errors import EXPECTED
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -42,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         except KeyboardInterrupt:
             sys.exit(130)
         except Exception as error:  # whatever a foreign model may raise
-            if options.verbose and not isinstance(error, _EXPECTED):
+            if options.verbose and not isinstance(error, EXPECTED):
                 raise
             sys.exit(f"teacher: error: {_line(error)}")
     sys.stdout.write(found.text())
@@ -87,7 +86,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def _line(error: Exception) -> str:
     """An error in one line."""
     text = " ".join(str(error).split())
-    if isinstance(error, _EXPECTED) and text:
+    if isinstance(error, EXPECTED) and text:
         return text
     return f"{type(error).__name__}: {text or 'without a reason'}"
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from speechbrain_kd import demo
-from speechbrain_kd.evaluation.results import measure, write_scores
+from speechbrain_kd.evaluation.results import measure
+from speechbrain_kd.evaluation.score_files import write_scores
 from speechbrain_kd.evaluation.trials import TrialList
 
 #: Error rates of 4 target and 4 impostor trials: 1/4, 2/4 and 1/4 of errors.

@@ -12,7 +12,7 @@ import pytest
 from speechbrain_kd.evaluate import main
 from speechbrain_kd.evaluation import embed_files, filling, score_system
 from speechbrain_kd.evaluation.evaluation import ListResult
-from speechbrain_kd.evaluation.results import read_scores
+from speechbrain_kd.evaluation.score_files import read_scores
 from speechbrain_kd.evaluation.trials import read_trials
 from speechbrain_kd.model_sources import load_model
 

@@ -18,7 +18,8 @@ from speechbrain_kd.calibrate import calibrate
 from speechbrain_kd.data.audio import load_audio
 from speechbrain_kd.evaluation import cost
 from speechbrain_kd.evaluation.calibration import LinearCalibration
-from speechbrain_kd.evaluation.results import SystemResult, read_scores
+from speechbrain_kd.evaluation.results import SystemResult
+from speechbrain_kd.evaluation.score_files import read_scores
 from speechbrain_kd.experiment import Experiment
 from speechbrain_kd.students.encoder import SpeakerEncoder
 from speechbrain_kd.teachers import EnsembleTeacher, Teacher

@@ -55,6 +55,7 @@ class Crops:
     ) -> None:
         self.seed = seed
         self.speeds = check_speeds(speeds)
+        self.one_speed = set(self.speeds) == {1.0}
         self.random = random
         self.views = views
         # In shared memory: loader workers that live on see the changes.
@@ -104,7 +105,7 @@ class Crops:
         float
             One of ``speeds``.
         """
-        if set(self.speeds) == {1.0}:
+        if self.one_speed:
             return 1.0
         share = self._share(utterance, number, "/speed")
         return self.speeds[int(share * len(self.speeds))]

@@ -28,6 +28,9 @@ AUDIO_EXTENSIONS = (".wav", ".flac", ".m4a")
 ROOT_NAMES = ("wav", "flac", "aac", "m4a")
 """Folders of these names hold the speakers."""
 
+SPEAKERS_TABLE = "meta/speakers.csv"
+"""In a data folder: a row a speaker, with the columns that are known."""
+
 EXPECTED = (
     "expected <speaker>/<recording>/<number>.wav (or .flac, .m4a) in it, or in "
     "a folder named wav, flac, aac or m4a at most three levels down"
@@ -178,7 +181,7 @@ def declared_test_speakers(folder: Path) -> set[str]:
     """
     index = open_index(folder)
     packed = set() if index is None else set(index.facts["test_speakers"])
-    path = folder / "meta" / "speakers.csv"
+    path = folder / SPEAKERS_TABLE
     if not path.is_file():
         return packed
     with open(path, newline="", encoding="utf-8") as file:

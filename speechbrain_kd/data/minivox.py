@@ -23,6 +23,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from speechbrain_kd.atomic import atomic_path
+from speechbrain_kd.data.layout import SPEAKERS_TABLE
 from speechbrain_kd.data.minivox_channel import ChannelSpace
 from speechbrain_kd.data.minivox_plan import Plan, make_speaker
 from speechbrain_kd.data.minivox_speech import espeak_version
@@ -222,7 +223,7 @@ def _write_meta(plan: Plan, folder: Path) -> None:
             f"id1{speaker:04d},{use},{voice.gender},{voice.accent[4:]},"
             f"{voice.pitch_hz:.1f},{voice.tract:.3f}"
         )
-    with atomic_path(folder / "meta" / "speakers.csv") as part:
+    with atomic_path(folder / SPEAKERS_TABLE) as part:
         part.write_text("\n".join(lines) + "\n")
     test = [s for s, use in plan.speakers().items() if use == "test"]
     trials = make_trials(

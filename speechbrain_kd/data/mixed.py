@@ -63,7 +63,7 @@ class MixedDataset(Dataset):
     labelled : TableDataset
         Of ``make_dataset``.
     unlabelled : TableDataset
-        Likewise; its labels are -1.
+        Likewise; its labels are below 0.
     crops : Crops
         Of both: its epoch is followed.
     share : float

@@ -48,7 +48,8 @@ def make_dataset(
         What to cut; ``Views`` give items of several waveforms.
     label_encoder : CategoricalEncoder | None
         The classes of the training speakers, at every speed of ``crops``;
-        without it all are of the class -1, which is none.
+        without it each utterance and speed has a number below 0, which is
+        no class (``NO_LABEL`` and less).
     stores : Mapping[int, Store] | None
         What the teacher said of the views, by samples of a crop. Items then
         have two keys more: ``heard``, for each waveform what the teacher has
@@ -77,9 +78,10 @@ def make_dataset(
         ask = [one and crops.fetched(one, wav) for one in ask]
         return wavs, ask, target
 
-    def _own_place(utterance):
+    speeds = sorted(set(crops.speeds))
+
+    def own_place(utterance):
         """Another number for each utterance and speed."""
-        speeds = sorted(set(crops.speeds))
         place = dataset.data.position(utterance) * len(speeds)
         return place + speeds.index(crops.speed(utterance))
 
@@ -87,7 +89,7 @@ def make_dataset(
     @provides("spk_id_encoded")
     def label_pipeline(utterance, spk_id):
         if label_encoder is None:
-            return torch.tensor([NO_LABEL - _own_place(utterance)])
+            return torch.tensor([NO_LABEL - own_place(utterance)])
         heard_as = pseudo_speaker(spk_id, crops.speed(utterance))
         return label_encoder.encode_sequence_torch([heard_as])
 

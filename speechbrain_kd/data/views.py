@@ -97,7 +97,7 @@ class Views(Crops):
                 f"{target!r}"
             )
         super().__init__(sentence_len, seed, views=views, speeds=speeds)
-        if target == "whole" and set(self.speeds) != {1.0}:
+        if target == "whole" and not self.one_speed:
             raise ValueError(
                 "teacher_target whole is heard once, at speed 1.0, and speeds "
                 f"are {list(speeds)}: give teacher_target view or clean, or "
@@ -119,7 +119,7 @@ class Views(Crops):
             "view_seed": self.seed,
             "sentence_len": self.frames / SAMPLE_RATE,
         }
-        if set(self.speeds) != {1.0}:
+        if not self.one_speed:
             recipe["speeds"] = list(self.speeds)
         if self.target == "view" and self.augment is not None:
             recipe |= {

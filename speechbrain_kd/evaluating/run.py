@@ -20,7 +20,7 @@ from speechbrain_kd.evaluation.hard_cases import hard_cases
 from speechbrain_kd.evaluation.histories import read_history
 from speechbrain_kd.evaluation.maps import speaker_maps
 from speechbrain_kd.evaluation.page import write_page
-from speechbrain_kd.evaluation.results import write_scores
+from speechbrain_kd.evaluation.score_files import write_scores
 from speechbrain_kd.evaluation.speakers import speaker_names
 from speechbrain_kd.evaluation.tables import report_text
 

@@ -45,7 +45,7 @@ _HOMES = {
     "time_per_second": "cost",
     "validation_trials": "validation",
     "write_report": "report",
-    "write_scores": "results",
+    "write_scores": "score_files",
 }
 
 __all__ = sorted(_HOMES)

@@ -2,12 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 
-from speechbrain_kd.atomic import atomic_path
 from speechbrain_kd.evaluation.metrics import eer_threshold, min_dcf
 from speechbrain_kd.evaluation.scoring import cosine_scores
 from speechbrain_kd.evaluation.trials import TrialList
@@ -149,79 +147,6 @@ def measure(
         target_trials=len(target_scores),
         impostor_trials=len(impostor_scores),
     )
-
-
-def write_scores(
-    path: str | Path, trials: TrialList, scores: np.ndarray
-) -> None:
-    """Writes ``label enrol test score`` a line, in the order of the trials.
-
-    Of trials without labels, ``enrol test score``.
-
-    Arguments
-    ---------
-    path : str | Path
-        The text file to write.
-    trials : TrialList
-        The trials.
-    scores : np.ndarray
-        Their scores, [trials]. Enough digits are kept to give the same
-        float32 back.
-
-    Raises
-    ------
-    ValueError
-        If scores and trials differ in number.
-
-    Example
-    -------
-    >>> path = getfixture("tmp_path") / "scores.txt"
-    >>> write_scores(path, TrialList([True], [0], [1], ["a", "b"]), [0.5])
-    >>> path.read_text()
-    '1 a b 0.5\\n'
-    """
-    if len(scores) != len(trials):
-        raise ValueError(
-            f"expected one score for each of {len(trials)} trials, got "
-            f"{len(scores)}"
-        )
-    names, labels = trials.utterances, [""] * len(trials)
-    if trials.labels is not None:
-        labels = [f"{int(label)} " for label in trials.labels]
-    with atomic_path(path) as part, open(part, "w", encoding="utf-8") as out:
-        for label, enrol, test, score in zip(
-            labels, trials.enrol, trials.test, scores, strict=True
-        ):
-            out.write(f"{label}{names[enrol]} {names[test]} {score:.9g}\n")
-
-
-def read_scores(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
-    """Reads what ``write_scores`` wrote.
-
-    Arguments
-    ---------
-    path : str | Path
-        ``label enrol test score`` lines.
-
-    Returns
-    -------
-    labels : np.ndarray
-        bool, [trials]: whether the trial is of one speaker.
-    scores : np.ndarray
-        float32, [trials].
-
-    Example
-    -------
-    >>> path = getfixture("tmp_path") / "scores.txt"
-    >>> write_scores(path, TrialList([True], [0], [1], ["a", "b"]), [0.5])
-    >>> labels, scores = read_scores(path)
-    >>> bool(labels[0]), float(scores[0])
-    (True, 0.5)
-    """
-    with open(path, encoding="utf-8") as file:
-        rows = [line.split() for line in file]
-    labels = np.array([row[0] == "1" for row in rows])
-    return labels, np.array([row[3] for row in rows], dtype=np.float32)
 
 
 def gap_closed(

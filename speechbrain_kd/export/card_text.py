@@ -38,7 +38,19 @@ CITATION = """\
 }
 ```"""
 
-_UNMEASURED = "not measured"
+UNMEASURED = "not measured"
+
+#: By key of a result: heading, format and what it is multiplied by.
+COSTS = {
+    "params": ("parameters", "{:,.0f}", 1),
+    "gmac": ("GMAC", "{:.3f}", 1),
+    "bytes": ("kB", "{:,.0f}", 1e-3),
+    "ms_per_second": ("ms per s of speech", "{:.2f}", 1),
+}
+RATES = {
+    "eer": ("EER %", "{:.2f}", 100),
+    "min_dcf": ("minDCF (0.01)", "{:.3f}", 1),
+}
 
 
 def usage(threshold: float | None, packages: Sequence[str] = ()) -> str:
@@ -99,14 +111,7 @@ def results_table(
     >>> print(results_table({"student": {"eer": 0.0512}}).splitlines()[-1])
     | student | not measured | ... | 5.12 | not measured |
     """
-    columns = {
-        "params": ("parameters", "{:,.0f}", 1),
-        "gmac": ("GMAC", "{:.3f}", 1),
-        "bytes": ("kB", "{:,.0f}", 1e-3),
-        "ms_per_second": ("ms per s of speech", "{:.2f}", 1),
-        "eer": ("EER %", "{:.2f}", 100),
-        "min_dcf": ("minDCF (0.01)", "{:.3f}", 1),
-    }
+    columns = COSTS | RATES
     heads = ["system", *(head for head, _, _ in columns.values())]
     told_of = any(values.get("seen") for values in results.values())
     heads += ["test speakers met before"] if told_of else []
@@ -114,10 +119,33 @@ def results_table(
     for system, values in results.items():
         row = [system]
         for key, (_, form, scale) in columns.items():
-            value = values.get(key)
-            told = value is not None
-            row.append(form.format(scale * value) if told else _UNMEASURED)
+            row.append(figure(values.get(key), form, scale))
         rows.append(
             row + ([values.get("seen") or "not known"] if told_of else [])
         )
     return table(heads, rows)
+
+
+def figure(value: float | None, form: str, scale: float) -> str:
+    """A figure as it stands in a card, or that there is none.
+
+    Arguments
+    ---------
+    value : float | None
+        What was measured.
+    form : str
+        Its format.
+    scale : float
+        What it is multiplied by first.
+
+    Returns
+    -------
+    str
+        Text.
+
+    Example
+    -------
+    >>> figure(0.0512, "{:.2f}", 100), figure(None, "{:.2f}", 100)
+    ('5.12', 'not measured')
+    """
+    return UNMEASURED if value is None else form.format(scale * value)

@@ -12,13 +12,12 @@ from pathlib import Path
 import torch
 
 from speechbrain_kd.data.audio import load_audio
+from speechbrain_kd.errors import EXPECTED
 from speechbrain_kd.export.onnx_facts import facts_of_model
 from speechbrain_kd.export.onnx_file import OPSET, export_onnx
 from speechbrain_kd.model_sources import load_model, parse_models
 from speechbrain_kd.students.encoder import SpeakerEncoder
 from speechbrain_kd.teachers.speechbrain import SpeechBrainTeacher
-
-_EXPECTED = (ValueError, FileNotFoundError, PermissionError, ImportError)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -33,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         _to_onnx(options)
-    except _EXPECTED as error:
+    except EXPECTED as error:
         sys.exit(f"export: error: {' '.join(str(error).split())}")
 
 

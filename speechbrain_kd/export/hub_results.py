@@ -15,6 +15,7 @@ import numpy as np
 
 from speechbrain_kd.evaluation.certainty import Interval, speaker_bootstrap
 from speechbrain_kd.evaluation.results import measure
+from speechbrain_kd.evaluation.score_files import read_scored_trials
 from speechbrain_kd.evaluation.speakers import speakers_of
 from speechbrain_kd.evaluation.trials import TrialList
 
@@ -124,7 +125,7 @@ def read_results(run: Path, draws: int = 1000) -> HubResults | None:
         suffix = "_teacher" if name == "teacher" else ""
         file = run / f"scores{suffix}.txt"
         if file.is_file():
-            known = _read_scores(file)
+            known = _Scores(*read_scored_trials(file))
             _check(file, known, rate)
             intervals[name] = _intervals(known, draws)
     return HubResults(
@@ -136,23 +137,6 @@ def read_results(run: Path, draws: int = 1000) -> HubResults | None:
         machine,
         date,
     )
-
-
-def _read_scores(path: Path) -> _Scores:
-    """Reads ``label enrol test score`` lines, the names of the trials too."""
-    rows = [line.split() for line in path.read_text("utf-8").splitlines()]
-    for number, row in enumerate(rows, 1):
-        if len(row) != 4 or row[0] not in ("0", "1"):
-            raise ValueError(
-                f"{path}, line {number}: expected `label enrol test score`, "
-                f"got {' '.join(row)!r}"
-            )
-    labels, *pairs, scores = zip(*rows, strict=True) if rows else [()] * 4
-    names, at = np.unique(np.array(pairs, str), return_inverse=True)
-    trials = TrialList(
-        np.array(labels) == "1", *at.reshape(2, -1), names.tolist()
-    )
-    return _Scores(trials, np.array(scores, dtype=np.float32))
 
 
 def _check(path: Path, known: _Scores, rate: float) -> None:

@@ -4,16 +4,9 @@ from collections.abc import Sequence
 
 from speechbrain_kd.evaluation.certainty import Interval
 from speechbrain_kd.evaluation.seen import ITSELF, Learner
+from speechbrain_kd.export.card_text import COSTS, RATES, UNMEASURED, figure
 from speechbrain_kd.export.hub_results import HubResults
 from speechbrain_kd.markdown import table
-
-_NOT_MEASURED = "not measured"
-_COSTS = {
-    "params": ("parameters", "{:,.0f}", 1),
-    "gmac": ("GMAC", "{:.3f}", 1),
-    "bytes": ("kB", "{:,.0f}", 1e-3),
-    "ms_per_second": ("ms per s of speech", "{:.2f}", 1),
-}
 
 
 def rates_text(results: HubResults, trials: str) -> str:
@@ -31,16 +24,15 @@ def rates_text(results: HubResults, trials: str) -> str:
     str
         Markdown.
     """
-    heads = ["system", "EER %", "interval", "minDCF (0.01)", "interval"]
+    heads = ["system"]
+    for head, _, _ in RATES.values():
+        heads += [head, "interval"]
     rows = []
     for name, rates in results.systems.items():
         row = [name]
-        for key, form, scale in (
-            ("eer", "{:.2f}", 100),
-            ("min_dcf", "{:.3f}", 1),
-        ):
+        for key, (_, form, scale) in RATES.items():
             interval = results.intervals.get(name, {}).get(key)
-            row.append(_number(rates.get(key), form, scale))
+            row.append(figure(rates.get(key), form, scale))
             row.append(_between(interval, form, scale))
         rows.append(row)
     count = results.trials
@@ -87,13 +79,13 @@ def costs_text(results: HubResults | None, embedding_dim: int) -> str:
     told = f"An embedding is {embedding_dim} numbers."
     if results is None:
         return f"{told} Work and time were not measured."
-    heads = ["system", *(head for head, _, _ in _COSTS.values())]
+    heads = ["system", *(head for head, _, _ in COSTS.values())]
     rows = [
         [
             name,
             *(
-                _number(values.get(key), form, scale)
-                for key, (_, form, scale) in _COSTS.items()
+                figure(values.get(key), form, scale)
+                for key, (_, form, scale) in COSTS.items()
             ),
         ]
         for name, values in results.systems.items()
@@ -143,14 +135,9 @@ def heard_text(learners: Sequence[Learner], results: HubResults | None) -> str:
     return "\n".join(lines) or "Not recorded."
 
 
-def _number(value: float | None, form: str, scale: float) -> str:
-    """A figure, or that there is none."""
-    return _NOT_MEASURED if value is None else form.format(scale * value)
-
-
 def _between(interval: Interval | None, form: str, scale: float) -> str:
     """An interval, or that there is none."""
     if interval is None or not interval.draws:
-        return _NOT_MEASURED
+        return UNMEASURED
     low, high = (form.format(scale * x) for x in (interval.low, interval.high))
     return f"{low} to {high}"

@@ -22,7 +22,7 @@ def over_labelled(
     logits : torch.Tensor
         Shape [batch, 1, classes].
     labels : torch.Tensor
-        Shape [batch, 1]; -1 where there is none.
+        Shape [batch, 1]; below 0 where there is none.
     lens : torch.Tensor
         Relative lengths, shape [batch].
 

@@ -10,7 +10,7 @@ class SharedClasses(torch.nn.Module):
 
     Until ``align`` was called both sides have the same classes in the same
     order. It is never saved: a run that goes on aligns again. Where
-    ``some_unlabelled`` is set, utterances of label -1 are left out.
+    ``some_unlabelled`` is set, utterances of a label below 0 are left out.
 
     Example
     -------

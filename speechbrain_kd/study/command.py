@@ -14,12 +14,11 @@ from pathlib import Path
 
 import torch
 
+from speechbrain_kd.errors import EXPECTED
 from speechbrain_kd.study.plan import Plan
 from speechbrain_kd.study.plan_file import read_plan
 
 logger = logging.getLogger(__name__)
-
-_ERRORS = (ValueError, FileNotFoundError, PermissionError, ImportError)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -60,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 study, options.only, options.jobs, _again(options, output)
             )
         text = steps.publish(study, options.write)
-    except _ERRORS as error:
+    except EXPECTED as error:
         logger.debug("Refused", exc_info=True)
         sys.exit(f"study: error: {error}")
     except KeyboardInterrupt:

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from statistics import median
 
+from speechbrain_kd.study.files import read_json
 from speechbrain_kd.study.jobs import Job, Study
-from speechbrain_kd.study.shared import read_json
 
 
 def expected_s(study: Study, job: Job) -> float | None:

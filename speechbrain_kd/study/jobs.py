@@ -1,6 +1,5 @@
 """One training of a study: its command, its files, whether it is done."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 import yaml
 
 from speechbrain_kd.evaluation.figures import slug
+from speechbrain_kd.study.files import read_json
 from speechbrain_kd.study.options import arguments, digest, fill
 from speechbrain_kd.study.plan import Cell, Plan
 
@@ -133,10 +133,8 @@ class Job:
 
     def result(self) -> dict[str, Any] | None:
         """What was found, if the job is done."""
-        if not self.result_file.is_file():
-            return None
-        found = json.loads(self.result_file.read_text(encoding="utf-8"))
-        return found if found["digest"] == self.full_digest() else None
+        found = read_json(self.result_file)
+        return found if found.get("digest") == self.full_digest() else None
 
 
 def search_jobs(study: Study, cell: Cell) -> list[Job]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from speechbrain_kd.assess import held_out
 from speechbrain_kd.data.corpus import Corpus
+from speechbrain_kd.data.layout import SPEAKERS_TABLE
 from speechbrain_kd.evaluating.systems import System, embed_system, load_system
 from speechbrain_kd.evaluation.breakdown import by_column
 from speechbrain_kd.evaluation.embed import embed_files
@@ -32,7 +33,6 @@ logger = logging.getLogger(__name__)
 
 WHOLE = "whole"
 CROSS = "teacher enrols"
-_TABLE = "meta/speakers.csv"
 _P_TARGET = 0.01
 
 #: ``pooled`` and ``mean`` EER, ``groups`` by value of the column, 0 to 1.
@@ -71,7 +71,9 @@ class Bench:
         column = self.conditions.column
         if column is None:
             return {}
-        tables = [folder / _TABLE for folder in self.corpus.data_folders]
+        tables = [
+            folder / SPEAKERS_TABLE for folder in self.corpus.data_folders
+        ]
         found: dict[str, str] = {}
         for table in filter(Path.is_file, tables):
             found |= read_speakers(table).get(column, {})

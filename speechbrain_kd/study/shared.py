@@ -1,12 +1,9 @@
-"""What all cells of a study share: teacher, views of the corpus, files."""
+"""What all cells of a study share: teacher and views of the corpus."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 import speechbrain as sb
 
-from speechbrain_kd.atomic import atomic_path
 from speechbrain_kd.data.corpus import Corpus
 from speechbrain_kd.evaluation.evaluation import plain
 from speechbrain_kd.experiment import Experiment
@@ -16,6 +13,7 @@ from speechbrain_kd.inputs import (
     prepare_data,
 )
 from speechbrain_kd.model_sources import ModelSource, parse_models
+from speechbrain_kd.study.files import read_json, write_json
 from speechbrain_kd.study.jobs import TEACHER, WITHHELD, Job, Study
 from speechbrain_kd.study.options import digest, fill
 from speechbrain_kd.study.plan import Cell
@@ -138,17 +136,3 @@ def bench_of(study: Study, corpus: Corpus) -> Bench:
         )
     cache = study.output / "embeddings"
     return Bench(corpus, study.plan.evaluate, cache, study.device)
-
-
-def write_json(path: Path, facts: dict[str, Any]) -> None:
-    """Writes facts, whole or not at all."""
-    with atomic_path(path) as part:
-        text = json.dumps(plain(facts), indent=2)
-        part.write_text(text + "\n", encoding="utf-8")
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Reads facts; none where there is no such file."""
-    if not path.is_file():
-        return {}
-    return json.loads(path.read_text(encoding="utf-8"))

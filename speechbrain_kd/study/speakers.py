@@ -18,7 +18,7 @@ from speechbrain_kd.evaluation.resampling import (
     draw_rates,
     renumber,
 )
-from speechbrain_kd.evaluation.results import read_scores
+from speechbrain_kd.evaluation.score_files import read_scores
 from speechbrain_kd.evaluation.speakers import speaker_names, speakers_of
 from speechbrain_kd.evaluation.trials import TrialList, read_trials
 from speechbrain_kd.study.jobs import Study

@@ -11,11 +11,12 @@ from pathlib import Path
 
 from speechbrain_kd.atomic import atomic_path
 from speechbrain_kd.study.cost import expected_s
+from speechbrain_kd.study.files import write_json
 from speechbrain_kd.study.jobs import Job, Study, cell_jobs, choose, search_jobs
 from speechbrain_kd.study.picture import draw_differences
 from speechbrain_kd.study.plan import Cell
 from speechbrain_kd.study.runner import run_all
-from speechbrain_kd.study.shared import make_view, run_teacher, write_json
+from speechbrain_kd.study.shared import make_view, run_teacher
 from speechbrain_kd.study.summary import summarise
 from speechbrain_kd.study.tables import report, write_between
 from speechbrain_kd.study.train import run_job

@@ -12,15 +12,10 @@ from speechbrain_kd.evaluation.evaluation import plain
 from speechbrain_kd.evaluation.report import describe_machine
 from speechbrain_kd.model_sources import ModelSource, load_model
 from speechbrain_kd.process import run_training
+from speechbrain_kd.study.files import read_json, write_json
 from speechbrain_kd.study.jobs import TEACHER, Job
 from speechbrain_kd.study.rates import measure, validate
-from speechbrain_kd.study.shared import (
-    bench_of,
-    make_view,
-    read_json,
-    teacher_source,
-    write_json,
-)
+from speechbrain_kd.study.shared import bench_of, make_view, teacher_source
 
 logger = logging.getLogger(__name__)
 
@@ -56,11 +51,14 @@ def run_job(job: Job) -> dict[str, Any]:
     study = job.study
     bench = bench_of(study, corpus)
     source = ModelSource(job.name, str(job.folder))
-    model = load_model(source, study.device)
-    found: dict[str, Any] = {"validation": validate(model, bench)}
-    if not job.searching:
-        enrols = bench.load(teacher_source(study))
-        found["errors"] = measure(bench.load(source), bench, enrols)
+    found: dict[str, Any] = {}
+    if job.searching:  # no test trial takes part
+        model = load_model(source, study.device)
+    else:
+        system, enrols = bench.load(source), bench.load(teacher_source(study))
+        found["errors"] = measure(system, bench, enrols)
+        model = system.model
+    found["validation"] = validate(model, bench)
     result = {
         "cell": job.cell.name,
         "student": job.student,

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from speechbrain_kd.atomic import atomic_path
 from speechbrain_kd.data.layout import (
+    SPEAKERS_TABLE,
     find_roots,
     list_speakers,
     list_utterances,
@@ -25,7 +26,6 @@ logger = logging.getLogger(__name__)
 
 LABELLED, UNLABELLED = "labelled", "unlabelled"
 _LIST = "meta/veri_test.txt"
-_TABLE = "meta/speakers.csv"
 
 
 def withhold(
@@ -76,7 +76,7 @@ def withhold(
     roots = find_roots(folder)
     tested = {name.split("/")[0] for name in trial_utterances(listed)}
     training = [one for one in list_speakers(roots) if one not in tested]
-    table = folder / _TABLE
+    table = folder / SPEAKERS_TABLE
     groups = {}
     if column is not None and table.is_file():
         groups = read_speakers(table).get(column, {})
@@ -103,7 +103,7 @@ def withhold(
         meta.mkdir()
         os.symlink(listed.absolute(), part / LABELLED / _LIST)
         if table.is_file():
-            os.symlink(table.absolute(), part / LABELLED / _TABLE)
+            os.symlink(table.absolute(), part / LABELLED / SPEAKERS_TABLE)
     logger.info(
         "Labels of %d of %d training speakers withheld: %s",
         *(len(without), len(training), output),

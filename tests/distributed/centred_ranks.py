@@ -1,20 +1,17 @@
 """Training with class centres, balance, parts, unlabelled rows, an average.
 
-As a program: ``python centred_ranks.py FOLDER RANK``; what the run became as
+As a program: ``python centred_ranks.py FOLDER RANK WORLD``; what the run became as
 one of two ranks is saved in the folder.
 """
 
 import rank_jobs
 import speechbrain as sb
 import torch
+from apart import be_a_rank
 from rank_jobs import CLASSES, GLOBAL_BATCH, FakeTeacher
 from speechbrain.dataio.batch import PaddedBatch
-from speechbrain.lobes.features import Fbank
-from speechbrain.lobes.models.ECAPA_TDNN import ECAPA_TDNN, Classifier
-from speechbrain.processing.features import InputNormalization
 from speechbrain.utils.epoch_loop import EpochCounter
 from test_brain import make_brain
-from two_ranks import be_a_rank
 
 from speechbrain_kd.averaging import WeightAverage
 from speechbrain_kd.distributed import ranks
@@ -62,23 +59,7 @@ def objective():
 def brain_of() -> sb.Brain:
     """A Brain with a small ECAPA that notes its losses."""
     torch.manual_seed(0)
-    modules = {
-        "compute_features": Fbank(n_mels=24),
-        "mean_var_norm": InputNormalization(
-            norm_type="sentence", std_norm=False
-        ),
-        "embedding_model": ECAPA_TDNN(
-            24,
-            lin_neurons=8,
-            channels=[8, 8, 8, 8, 24],
-            kernel_sizes=[5, 3, 3, 3, 1],
-            dilations=[1, 2, 3, 4, 1],
-            attention_channels=8,
-            res2net_scale=4,
-            se_channels=8,
-        ),
-        "classifier": Classifier(8, out_neurons=CLASSES),
-    }
+    modules = rank_jobs.small_modules()
     brain = make_brain(
         modules=modules,
         **modules,
@@ -127,4 +108,4 @@ def train(brain: sb.Brain) -> dict:
 
 
 if __name__ == "__main__":
-    be_a_rank(lambda: train(brain_of()))
+    be_a_rank(lambda folder: train(brain_of()))

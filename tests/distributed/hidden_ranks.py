@@ -1,15 +1,15 @@
 """Training with terms on hidden layers, in one process or as one of two ranks.
 
-As a program: ``python hidden_ranks.py FOLDER RANK``; what the run became is
+As a program: ``python hidden_ranks.py FOLDER RANK WORLD``; what the run became is
 saved in the folder.
 """
 
 import rank_jobs
 import torch
+from apart import be_a_rank
 from speechbrain.utils.checkpoints import Checkpointer
 from speechbrain.utils.epoch_loop import EpochCounter
 from test_inside import inside_brain
-from two_ranks import be_a_rank
 
 
 def watched(folder=None, stop_at=None, **run_opts):
@@ -51,4 +51,4 @@ def train(brain) -> dict:
 
 
 if __name__ == "__main__":
-    be_a_rank(lambda: train(watched()))
+    be_a_rank(lambda folder: train(watched()))

@@ -4,7 +4,6 @@ As a program: ``python rank_jobs.py FOLDER RANK WORLD JOB``; the job's answer
 is saved in the folder.
 """
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +21,7 @@ from speechbrain.utils.epoch_loop import EpochCounter
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from apart import be_a_rank, on_ranks
 from test_brain import FakeTeacher, make_brain
 
 from speechbrain_kd.distributed import (
@@ -43,27 +43,28 @@ CLASSES = 4
 def launch(job: str, world: int, folder: Path) -> list:
     """Runs a job on ranks of their own; the answer of each."""
     folder.mkdir(parents=True, exist_ok=True)
-    root = Path(__file__).parents[2]
-    paths = [str(root), os.environ.get("PYTHONPATH", "")]
-    processes = [
-        subprocess.Popen(
-            [sys.executable, __file__, str(folder), str(rank), str(world), job],
-            env=os.environ
-            | {
-                "OMP_NUM_THREADS": "1",
-                "RANK": str(rank),
-                "LOCAL_RANK": str(rank),
-                "PYTHONPATH": os.pathsep.join(filter(None, paths)),
-            },
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(world)
-    ]
-    for process in processes:
-        errors = process.communicate(timeout=150)[1]
-        assert process.returncode == 0, errors[-3000:]
-    return [torch.load(folder / f"{rank}.pt") for rank in range(world)]
+    return on_ranks(__file__, folder, job, world=world)
+
+
+def small_modules() -> dict[str, torch.nn.Module]:
+    """A c8 ECAPA with what stands around it."""
+    return {
+        "compute_features": Fbank(n_mels=24),
+        "mean_var_norm": InputNormalization(
+            norm_type="sentence", std_norm=False
+        ),
+        "embedding_model": ECAPA_TDNN(
+            24,
+            lin_neurons=8,
+            channels=[8, 8, 8, 8, 24],
+            kernel_sizes=[5, 3, 3, 3, 1],
+            dilations=[1, 2, 3, 4, 1],
+            attention_channels=8,
+            res2net_scale=4,
+            se_channels=8,
+        ),
+        "classifier": Classifier(8, out_neurons=CLASSES),
+    }
 
 
 class Noise(torch.utils.data.Dataset):
@@ -100,23 +101,7 @@ class Relations(DistillationTerm):
 def watched_brain(folder: Path | None = None, stop_at=None, **run_opts):
     """A Brain with a c8 ECAPA that notes losses and utterances of steps."""
     torch.manual_seed(0)
-    modules = {
-        "compute_features": Fbank(n_mels=24),
-        "mean_var_norm": InputNormalization(
-            norm_type="sentence", std_norm=False
-        ),
-        "embedding_model": ECAPA_TDNN(
-            24,
-            lin_neurons=8,
-            channels=[8, 8, 8, 8, 24],
-            kernel_sizes=[5, 3, 3, 3, 1],
-            dilations=[1, 2, 3, 4, 1],
-            attention_channels=8,
-            res2net_scale=4,
-            se_channels=8,
-        ),
-        "classifier": Classifier(8, out_neurons=CLASSES),
-    }
+    modules = small_modules()
     terms = {"embedding": CosineEmbedding(), "relations": Relations()}
     weights = {"classification": 1.0, "embedding": 2.0, "relations": 3.0}
     counter = EpochCounter(limit=5)
@@ -324,15 +309,4 @@ def everything(folder: Path) -> dict:
 
 
 if __name__ == "__main__":
-    where, own_rank, size, name = sys.argv[1:]
-    torch.set_num_threads(1)
-    torch.distributed.init_process_group(
-        "gloo",
-        init_method=f"file://{where}/meet",
-        rank=int(own_rank),
-        world_size=int(size),
-    )
-    answer = globals()[name](Path(where))
-    torch.save(answer, f"{where}/{own_rank}.pt")
-    torch.distributed.barrier()
-    torch.distributed.destroy_process_group()
+    be_a_rank(lambda folder, job: globals()[job](folder))

@@ -2,12 +2,12 @@
 
 import centred_ranks
 import torch
-from two_ranks import on_two_ranks
+from apart import on_ranks
 
 
 def test_two_ranks_learn_as_one_process(tmp_path):
     one = centred_ranks.train(centred_ranks.brain_of())
-    two = on_two_ranks(centred_ranks.__file__, tmp_path)
+    two = on_ranks(centred_ranks.__file__, tmp_path)
     close = {"rtol": 1e-3, "atol": 1e-4}
     losses = torch.tensor([rank["losses"] for rank in two]).mean(0)
     assert len(losses) == 20

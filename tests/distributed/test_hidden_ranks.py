@@ -3,7 +3,7 @@
 import hidden_ranks
 import pytest
 import torch
-from two_ranks import on_two_ranks
+from apart import on_ranks
 
 
 @pytest.fixture(scope="module")
@@ -13,7 +13,7 @@ def whole():
 
 
 def test_two_ranks_learn_as_one_process(whole, tmp_path):
-    ranks = on_two_ranks(hidden_ranks.__file__, tmp_path)
+    ranks = on_ranks(hidden_ranks.__file__, tmp_path)
     losses = torch.tensor([rank["losses"] for rank in ranks]).mean(0)
     expected = torch.tensor(whole["losses"])
     assert len(expected) == 20

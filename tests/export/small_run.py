@@ -8,7 +8,8 @@ import torch
 from hyperpyyaml import load_hyperpyyaml
 
 from speechbrain_kd.evaluation.report import write_report
-from speechbrain_kd.evaluation.results import measure, write_scores
+from speechbrain_kd.evaluation.results import measure
+from speechbrain_kd.evaluation.score_files import write_scores
 from speechbrain_kd.evaluation.trials import TrialList
 from speechbrain_kd.export import (
     ExportSpec,

@@ -8,7 +8,7 @@ from small_runs import HPARAMS, train, train_log
 
 from speechbrain_kd import run
 from speechbrain_kd.evaluation.metrics import eer
-from speechbrain_kd.evaluation.results import read_scores
+from speechbrain_kd.evaluation.score_files import read_scores
 
 
 def test_overfits(plain_run):

@@ -1,11 +1,11 @@
 """Relations over three steps, in one process or as one of two ranks.
 
-As a program: ``python relation_ranks.py FOLDER RANK``; the answer is saved in
+As a program: ``python relation_ranks.py FOLDER RANK WORLD``; the answer is saved in
 the folder.
 """
 
 import torch
-from two_ranks import be_a_rank
+from apart import be_a_rank
 
 from speechbrain_kd.distributed import ranks
 from speechbrain_kd.distributed.brain import DistributedDataParallel
@@ -61,4 +61,4 @@ def steps() -> dict:
 
 
 if __name__ == "__main__":
-    be_a_rank(steps)
+    be_a_rank(lambda folder: steps())

@@ -3,8 +3,8 @@
 import pytest
 import relation_ranks
 import torch
+from apart import on_ranks
 from torch.nn.functional import normalize
-from two_ranks import on_two_ranks
 
 from speechbrain_kd.losses import ContrastiveQueue, QueueSimilarity
 from speechbrain_kd.losses.memory_queue import MemoryQueue
@@ -56,7 +56,7 @@ def test_two_ranks_learn_as_one(tmp_path):
     """Losses and gradients of three steps, by every relation; the queues."""
     alone = relation_ranks.steps()
     assert alone["queues"]["neighbours"].shape == (9, 5)
-    for rank in on_two_ranks(relation_ranks.__file__, tmp_path):
+    for rank in on_ranks(relation_ranks.__file__, tmp_path):
         for name, losses in alone["losses"].items():
             assert rank["losses"][name] == pytest.approx(losses, rel=1e-4)
         torch.testing.assert_close(rank["grads"], alone["grads"])

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from speechbrain_kd.study.files import write_json
 from speechbrain_kd.study.jobs import Job, Study
 from speechbrain_kd.study.plan_file import read_plan
-from speechbrain_kd.study.shared import write_json
 
 PLAN = """\
 recipe: hparams/student.yaml

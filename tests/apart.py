@@ -1,7 +1,7 @@
-"""A computation by two processes, as two ranks.
+"""A computation by several processes, as ranks.
 
 A program calls ``be_a_rank`` at its end; a test gives its file to
-``on_two_ranks``.
+``on_ranks``.
 """
 
 import os
@@ -16,14 +16,19 @@ import torch
 _LIMIT_S = 150
 
 
-def on_two_ranks(program: str, folder: Path) -> list[Any]:
-    """What a program found as each of two ranks."""
+def on_ranks(
+    program: str, folder: Path, *arguments: str, world: int = 2
+) -> list[Any]:
+    """What a program found as each of some ranks."""
     tests = Path(__file__).parent
     given = os.environ.get("PYTHONPATH", "")
     paths = [str(tests.parent), str(tests), given]
     processes = [
         subprocess.Popen(
-            [sys.executable, program, str(folder), str(rank)],
+            [
+                *(sys.executable, program, str(folder)),
+                *(str(rank), str(world), *arguments),
+            ],
             env=os.environ
             | {
                 "OMP_NUM_THREADS": "1",
@@ -34,24 +39,28 @@ def on_two_ranks(program: str, folder: Path) -> list[Any]:
             stderr=subprocess.PIPE,
             text=True,
         )
-        for rank in range(2)
+        for rank in range(world)
     ]
     for process in processes:
         errors = process.communicate(timeout=_LIMIT_S)[1]
         assert process.returncode == 0, errors[-3000:]
-    return [torch.load(folder / f"{rank}.pt") for rank in range(2)]
+    return [torch.load(folder / f"{rank}.pt") for rank in range(world)]
 
 
-def be_a_rank(compute: Callable[[], Any]) -> None:
-    """Computes as one of two ranks, by the command line's FOLDER and RANK."""
-    folder, rank = sys.argv[1:]
+def be_a_rank(compute: Callable[..., Any]) -> None:
+    """Computes as a rank, by the command line's FOLDER RANK WORLD ARGUMENTS.
+
+    ``compute`` gets the folder and the arguments.
+    """
+    folder, rank, world, *arguments = sys.argv[1:]
     torch.set_num_threads(1)
     torch.distributed.init_process_group(
         "gloo",
         init_method=f"file://{folder}/meet",
         rank=int(rank),
-        world_size=2,
+        world_size=int(world),
     )
-    torch.save(compute(), f"{folder}/{rank}.pt")
+    answer = compute(Path(folder), *arguments)
+    torch.save(answer, f"{folder}/{rank}.pt")
     torch.distributed.barrier()
     torch.distributed.destroy_process_group()
