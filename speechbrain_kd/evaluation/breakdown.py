@@ -81,7 +81,7 @@ def break_down(
     Breakdown
         With a rate where a group has `MIN_TRIALS` of either class.
     """
-    parts = {group: _part(trials, at) for group, at in groups.items()}
+    parts = {group: part_of(trials, at) for group, at in groups.items()}
     rates: dict[str, dict[str, float | None]] = {}
     intervals: dict[str, dict[str, Any]] = {}
     for system, by_group in scores.items():
@@ -104,8 +104,21 @@ def break_down(
     )
 
 
-def _part(trials: TrialList, at: np.ndarray) -> TrialList:
-    """The trials at some positions, of the same utterances."""
+def part_of(trials: TrialList, at: np.ndarray) -> TrialList:
+    """The trials at some positions, of the same utterances.
+
+    Arguments
+    ---------
+    trials : TrialList
+        The trials.
+    at : np.ndarray
+        Positions, or a bool for each trial.
+
+    Returns
+    -------
+    TrialList
+        In that order.
+    """
     return TrialList(
         trials.labels[at],
         trials.enrol[at],

@@ -155,7 +155,7 @@ def speaker_bootstrap(
     middle, around = (
         logit(np.clip(x, least, 1 - least)) for x in (value, drawn[0])
     )
-    half = _quantile(level, number) * around.std()
+    half = half_width(level, number) * around.std()
     middle -= around.mean() - middle
     low, high = expit([middle - half, middle + half])
     if value == 0:
@@ -221,7 +221,7 @@ def paired_difference(
     if drawn is None:
         return Difference(value, -1.0, 1.0, 1.0, False)
     error = (drawn[0] - drawn[1]).std()
-    half = _quantile(level, number) * error
+    half = half_width(level, number) * error
     p_value = float(value == 0)
     if error > 0:
         ratio = abs(value) / (error * np.sqrt(number / (number - 1)))
@@ -230,8 +230,20 @@ def paired_difference(
     return Difference(value, *ends, p_value, p_value < 1 - level)
 
 
-def _quantile(level: float, number: int) -> float:
-    """Half width of an interval in standard deviations of the draws."""
+def half_width(level: float, number: int) -> float:
+    """Half width of an interval in standard deviations of the draws.
+
+    Arguments
+    ---------
+    level : float
+        Of the interval. ValueError where it is not between 0 and 1.
+    number : int
+        Of speakers.
+
+    Returns
+    -------
+    float
+    """
     if not 0.0 < level < 1.0:
         raise ValueError(f"level must be between 0 and 1, got {level}")
     widened = np.sqrt(number / (number - 1))

@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from scipy.stats import t as student_t
 
 from speechbrain_kd.data.corpus import load_corpus
-from speechbrain_kd.evaluation.breakdown import MIN_TRIALS
+from speechbrain_kd.evaluation.breakdown import MIN_TRIALS, part_of
+from speechbrain_kd.evaluation.certainty import half_width
 from speechbrain_kd.evaluation.resampling import (
     ResampledRate,
     draw_rates,
@@ -86,8 +86,7 @@ def over_speakers(
     mean, errors = (
         found[:count].mean(0) - found[count:].mean(0) for found in (each, drawn)
     )
-    widened = np.sqrt(number / (number - 1))
-    half = widened * student_t.ppf((1 + level) / 2, number - 1) * errors.std()
+    half = half_width(level, number) * errors.std()
     value = float(mean[0])
     return {
         "mean": value,
@@ -109,14 +108,7 @@ def _parts(
         inside = (own[trials.enrol] == value) & (own[trials.test] == value)
         targets = int(trials.labels[inside].sum())
         if min(targets, int(inside.sum()) - targets) >= MIN_TRIALS:
-            part = TrialList(
-                trials.labels[inside],
-                trials.enrol[inside],
-                trials.test[inside],
-                trials.utterances,
-                trials.models,
-            )
-            found.append((everything[inside], part))
+            found.append((everything[inside], part_of(trials, inside)))
     return found or [(everything, trials)]
 
 
