@@ -32,6 +32,9 @@ class CentrePosteriors(DistillationTerm):
     most_unlabelled : int
         Where there are more unlabelled utterances (times speeds), they have
         no centres of their own, and are compared with the others'.
+    centre : bool
+        Whether the mean of all centres is taken off the teacher's side first:
+        cosines then spread wider, and want a higher temperature.
 
     Raises
     ------
@@ -63,7 +66,10 @@ class CentrePosteriors(DistillationTerm):
     takes_unlabelled = True
 
     def __init__(
-        self, temperature: float = 0.05, most_unlabelled: int = 65536
+        self,
+        temperature: float = 0.05,
+        most_unlabelled: int = 65536,
+        centre: bool = False,
     ) -> None:
         super().__init__()
         if not temperature > 0:
@@ -72,7 +78,7 @@ class CentrePosteriors(DistillationTerm):
                 f"{temperature}"
             )
         self.temperature = temperature
-        self.centres = ViewCentres(most_unlabelled)
+        self.centres = ViewCentres(most_unlabelled, centre)
 
     def expect(self, classes: int, unlabelled: int = 0) -> None:
         """Makes room for the centres, of which none is known yet."""
@@ -86,6 +92,7 @@ class CentrePosteriors(DistillationTerm):
     ) -> torch.Tensor:
         """KL divergence. Shapes [batch, dim], [batch] → scalar."""
         centres, known, _ = self.centres(teacher, labels)
+        placed = self.centres.placed(teacher)
         posteriors = [
             functional.log_softmax(
                 (functional.normalize(rows, dim=-1) @ centres.T)
@@ -93,7 +100,7 @@ class CentrePosteriors(DistillationTerm):
                 .masked_fill(~known, _NEVER),
                 dim=-1,
             )
-            for rows in (student, teacher)
+            for rows in (student, placed)
         ]
         return functional.kl_div(
             *posteriors, reduction="batchmean", log_target=True

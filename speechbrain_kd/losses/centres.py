@@ -53,12 +53,14 @@ class TeacherCentres(LateBuffers, DistillationTerm):
         In radians; or [from, to, start, end], the last two in epochs. The
         ``margin_schedule`` and ``large_margin`` of the classification loss
         leave it alone.
+    centre : bool
+        Whether the mean of all centres is taken off first; of ``mean`` alone.
 
     Raises
     ------
     ValueError
-        If there is no such kind of centres, the scale is not positive, or
-        the margin is no schedule.
+        If there is no such kind of centres, the scale is not positive, the
+        margin is no schedule, or a mean is to be taken off other centres.
 
     Reference
     ---------
@@ -86,6 +88,7 @@ class TeacherCentres(LateBuffers, DistillationTerm):
         centres: str = "frozen",
         scale: float = 30.0,
         margin: float | Sequence[float] = 0.2,
+        centre: bool = False,
     ) -> None:
         super().__init__()
         if centres not in KINDS:
@@ -97,12 +100,16 @@ class TeacherCentres(LateBuffers, DistillationTerm):
             raise ValueError(
                 f"TeacherCentres: scale must be positive; got {scale}"
             )
+        if centre and centres != "mean":
+            raise ValueError(
+                f"TeacherCentres: centre needs centres: mean; got {centres!r}"
+            )
         self.centres = centres
         self.margin = Schedule(margin, "TeacherCentres: margin")
         self.cost = AdditiveAngularMargin(self.margin(0.0), scale)
         self.learns = centres != "mean"
         self.takes_unlabelled = centres == "mean"
-        self.views = ViewCentres() if centres == "mean" else None
+        self.views = ViewCentres(centre=centre) if centres == "mean" else None
         self.register_buffer("known", None)
         if centres == "trained":
             self.register_parameter("rows", None)

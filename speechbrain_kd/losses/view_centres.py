@@ -19,6 +19,10 @@ class ViewCentres(LateBuffers):
     most_unlabelled : int
         Where there are more unlabelled utterances (times speeds), they have
         no centres of their own.
+    centre : bool
+        Whether the mean of all centres is taken off: a student whose
+        embeddings are compared with them has nothing to learn of what all of
+        the teacher's have in common, which tells no two voices apart.
 
     Example
     -------
@@ -33,9 +37,12 @@ class ViewCentres(LateBuffers):
             [0., 1.]])
     """
 
-    def __init__(self, most_unlabelled: int = 65536) -> None:
+    def __init__(
+        self, most_unlabelled: int = 65536, centre: bool = False
+    ) -> None:
         super().__init__()
         self.most_unlabelled = most_unlabelled
+        self.centre = centre
         self.classes = self.others = 0
         self.register_buffer("sums", None)
         self.register_buffer("counts", None)
@@ -82,7 +89,36 @@ class ViewCentres(LateBuffers):
         own = own.clamp(max=rows)
         if self.training:
             self._add(teacher, own)
-        return functional.normalize(self.sums, dim=-1), self.counts > 0, own
+        known = self.counts > 0
+        if not self.centre:
+            return functional.normalize(self.sums, dim=-1), known, own
+        rows = self.sums / self.counts.clamp(min=1)[:, None] - self.mean()
+        rows = functional.normalize(rows, dim=-1) * known[:, None]
+        return rows, known, own
+
+    def mean(self) -> torch.Tensor:
+        """Of the centres that are known, each alike, [dim]."""
+        known = (self.counts > 0).to(self.sums)
+        means = self.sums / self.counts.clamp(min=1)[:, None]
+        return means.sum(dim=0) / known.sum().clamp(min=1)
+
+    def placed(self, teacher: torch.Tensor) -> torch.Tensor:
+        """The teacher's embeddings as they are compared with the centres.
+
+        Arguments
+        ---------
+        teacher : torch.Tensor
+            Shape [batch, dim].
+
+        Returns
+        -------
+        torch.Tensor
+            Of norm 1, without the mean where it is taken off.
+        """
+        rows = functional.normalize(teacher.float(), dim=-1)
+        if self.centre:
+            rows = functional.normalize(rows - self.mean(), dim=-1)
+        return rows
 
     @torch.no_grad()
     def _add(self, teacher, own):

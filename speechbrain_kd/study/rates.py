@@ -11,8 +11,11 @@ import numpy as np
 from speechbrain_kd.assess import held_out
 from speechbrain_kd.data.corpus import Corpus
 from speechbrain_kd.data.layout import SPEAKERS_TABLE
+from speechbrain_kd.data.manifest import read_paths
+from speechbrain_kd.evaluating.inputs import CohortFiles
 from speechbrain_kd.evaluating.systems import System, embed_system, load_system
 from speechbrain_kd.evaluation.breakdown import by_column
+from speechbrain_kd.evaluation.cohort import centre
 from speechbrain_kd.evaluation.embed import embed_files
 from speechbrain_kd.evaluation.metrics import OperatingPoints
 from speechbrain_kd.evaluation.scoring import cosine_scores
@@ -84,11 +87,23 @@ class Bench:
             )
         return found
 
-    def load(self, source: ModelSource) -> System:
-        """A model with the embeddings of all trials' utterances."""
+    def load(self, source: ModelSource, enrols: bool = False) -> System:
+        """A model with the embeddings of all trials' utterances.
+
+        Arguments
+        ---------
+        source : ModelSource
+            The model.
+        enrols : bool
+            Whether it is to enrol for another: then its cohort are the
+            training speakers.
+        """
         system = load_system(source, self.device)
-        files = self.corpus.test_files
-        embed_system(system, files, None, self.cache, self.device, False)
+        cohort, files = None, self.corpus.test_files
+        if enrols:
+            heard = read_paths(self.corpus.train_csv, self.corpus.data_root)
+            cohort = CohortFiles(heard, list(map(_speaker, heard)))
+        embed_system(system, files, cohort, self.cache, self.device, False)
         return system
 
 
@@ -150,7 +165,9 @@ def measure(
     bench : Bench
         On what.
     teacher : System | None
-        Enrols, where its embeddings are as large as the model's.
+        Enrols, where its embeddings are as large as the model's; loaded for
+        that. The mean of its embeddings of the training speakers is taken off
+        them: what they all share tells nothing about the student.
 
     Returns
     -------
@@ -187,6 +204,7 @@ def measure(
     if teacher is not None:
         enrolled = teacher.rows_of(trials)
         if enrolled.shape[1] == rows.shape[1]:
+            enrolled = centre(enrolled, teacher.cohort.mean)
             crossed = cosine_scores(enrolled, trials, rows)
             found[CROSS] = rates(crossed, trials, values)
     return found

@@ -55,7 +55,8 @@ def run_job(job: Job) -> dict[str, Any]:
     if job.searching:  # no test trial takes part
         model = load_model(source, study.device)
     else:
-        system, enrols = bench.load(source), bench.load(teacher_source(study))
+        system = bench.load(source)
+        enrols = bench.load(teacher_source(study), enrols=True)
         found["errors"] = measure(system, bench, enrols)
         model = system.model
     found["validation"] = validate(model, bench)

@@ -22,13 +22,15 @@ def made(**given):
     return term
 
 
-def by_hand(student, batches, temperature=0.05):
+def by_hand(student, batches, temperature=0.05, centre=False):
     """KL of the last batch over the centres of all batches."""
     views = {}
     for teacher, labels in batches:
         for row, label in zip(teacher, labels.tolist(), strict=True):
             views.setdefault(label, []).append(row / row.norm())
-    centres = [sum(rows) / sum(rows).norm() for rows in views.values()]
+    means = [sum(rows) / len(rows) for rows in views.values()]
+    mean = sum(means) / len(means) if centre else torch.zeros(6)
+    centres = [(row - mean) / (row - mean).norm() for row in means]
 
     def posterior(row):
         exps = [
@@ -39,20 +41,22 @@ def by_hand(student, batches, temperature=0.05):
 
     total = 0.0
     for own, other in zip(student, batches[-1][0], strict=True):
+        other = other / other.norm() - mean
         for p, q in zip(posterior(other), posterior(own), strict=True):
             total += p * (math.log(p) - math.log(q))
     return total / len(student)
 
 
-def test_by_hand_over_batches():
-    term, student = made(), embeddings(5, 6)
+@pytest.mark.parametrize("centre", [False, True])
+def test_by_hand_over_batches(centre):
+    term, student = made(centre=centre), embeddings(5, 6)
     batches = [
         (embeddings(5, 6, seed=1), LABELS),
         (embeddings(5, 6, seed=2), LABELS.flip(0)),
     ]
     for number in (1, 2):
         teacher, labels = batches[number - 1]
-        expected = by_hand(student, batches[:number])
+        expected = by_hand(student, batches[:number], centre=centre)
         assert term(student, teacher, labels).item() == pytest.approx(
             expected, rel=1e-4
         )
@@ -66,6 +70,15 @@ def test_least_where_equal_and_free_of_length():
     loss = term.eval()(other, teacher, LABELS)
     assert loss > 0.1
     assert torch.allclose(loss, term(3 * other, 5 * teacher, LABELS))
+
+
+def test_what_all_embeddings_share_is_taken_off():
+    term, teacher = made(centre=True), embeddings(5, 6)
+    unit = torch.nn.functional.normalize(teacher, dim=1)
+    # Each its own voice, so that the mean is that of the rows.
+    labels = torch.tensor([0, 1, 2, -1, -2])
+    assert term(unit - unit.mean(dim=0), teacher, labels).abs() < 1e-6
+    assert term(unit, teacher, labels) > 1e-4
 
 
 def test_gradient_to_the_student_alone():

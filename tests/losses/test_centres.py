@@ -164,6 +164,8 @@ def test_what_does_not_fit():
         TeacherCentres("thawed")
     with pytest.raises(ValueError, match="scale must be positive"):
         TeacherCentres(scale=0)
+    with pytest.raises(ValueError, match="centre needs centres: mean; got 'fr"):
+        TeacherCentres(centre=True)
     with pytest.raises(ValueError, match=r"margin: expected.*\[from, to"):
         TeacherCentres(margin=[0.0, 0.2])
     with pytest.raises(ValueError, match="has learned from none"):
@@ -175,15 +177,19 @@ def test_what_does_not_fit():
         made()(rows, rows)
 
 
-def test_means_of_views_tell_unlabelled_utterances_apart():
-    term = TeacherCentres("mean", SCALE, margin=MARGIN)
+@pytest.mark.parametrize("centre", [False, True])
+def test_means_of_views_tell_unlabelled_utterances_apart(centre):
+    term = TeacherCentres("mean", SCALE, margin=MARGIN, centre=centre)
     assert not term.learns and term.takes_unlabelled
     term.expect(classes=4, unlabelled=2)
     student, teacher = embeddings(5, 6, seed=2), embeddings(5, 6, seed=3)
     unit = torch.nn.functional.normalize(teacher, dim=1)
     rows = torch.zeros(6, 6)
     for row, place in zip(unit, [1, 0, 1, 3, 4], strict=True):
-        rows[place] += row
+        rows[place] += row / (2 if place == 1 else 1)
+    if centre:
+        met = [0, 1, 3, 4]
+        rows[met] -= rows[met].mean(dim=0)
     expected = by_hand(
         student, rows, torch.tensor([1, 0, 1, 3, 4]), [0, 1, 3, 4]
     )

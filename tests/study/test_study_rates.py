@@ -7,6 +7,7 @@ import pytest
 import soundfile
 import torch
 
+from speechbrain_kd.evaluation.cohort import Cohort
 from speechbrain_kd.evaluation.metrics import eer
 from speechbrain_kd.evaluation.scoring import cosine_scores
 from speechbrain_kd.evaluation.trials import TrialList
@@ -64,7 +65,9 @@ def bench(corpus, tmp_path) -> Bench:
     return Bench(corpus, conditions, tmp_path)
 
 
-def system_of(bench: Bench, model: torch.nn.Module) -> SimpleNamespace:
+def system_of(
+    bench: Bench, model: torch.nn.Module, mean: float = 0.0
+) -> SimpleNamespace:
     files = bench.corpus.test_files
     wavs = [soundfile.read(path, dtype="float32")[0] for path in files.values()]
     rows = model.embed(torch.from_numpy(np.stack(wavs))).numpy()
@@ -73,7 +76,8 @@ def system_of(bench: Bench, model: torch.nn.Module) -> SimpleNamespace:
     def rows_of(trials: TrialList) -> np.ndarray:
         return np.stack([place[name] for name in trials.utterances])
 
-    return SimpleNamespace(model=model, rows_of=rows_of)
+    cohort = Cohort(np.full((3, rows.shape[1]), mean) + 1e-9)
+    return SimpleNamespace(model=model, rows_of=rows_of, cohort=cohort)
 
 
 def test_groups_count_each_alike(bench):
@@ -100,9 +104,12 @@ def test_groups_count_each_alike(bench):
 def test_every_condition_and_who_enrols(bench):
     system = system_of(bench, Spectrum())
     found = measure(system, bench, system)
+    shared = measure(system, bench, system_of(bench, Spectrum(), mean=0.1))
     assert list(found) == ["whole", "1 s", "0 dB", "teacher enrols"]
     # The model itself enrols: as without a teacher.
     assert found["teacher enrols"] == found["whole"]
+    # What its embeddings share is taken off them.
+    assert shared["teacher enrols"] != found["whole"] == shared["whole"]
     assert found["1 s"] != found["whole"] != found["0 dB"]
     for one in found.values():
         assert set(one["groups"]) == {"a", "b"}
