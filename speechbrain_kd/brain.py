@@ -87,6 +87,9 @@ class DistillationBrain(TaughtBrain):
                 "distillation is null: the teacher %s is not used",
                 self.hparams.teacher.source,
             )
+        self._start()
+        if self.hparams.quantise is not None:
+            self._join_quantisation(self.embedding_dim)
         if self.hparams.average is not None:
             self._join_average()
 

@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import sys
 
 #: Command: (module with a ``main(arguments)``, what it does).
 COMMANDS = {
@@ -14,12 +15,19 @@ COMMANDS = {
     ),
     "pack": ("speechbrain_kd.pack", "a corpus into a few large files"),
     "evaluate": ("speechbrain_kd.evaluate", "models side by side on trials"),
-    "export": ("speechbrain_kd.export.command", "a model as one ONNX file"),
+    "export": ("speechbrain_kd.export.command", "a model for where it runs"),
+    "verify": ("speechbrain_kd.runtime.command", "two WAV files, no torch"),
     "bench": ("speechbrain_kd.bench.command", "what all of it costs here"),
     "teacher": ("speechbrain_kd.teacher", "what a teacher is, and its checks"),
     "store": ("speechbrain_kd.stored", "ask a teacher ahead of the training"),
     "push": ("speechbrain_kd.push", "a finished run to a hub, with a card"),
 }
+#: What the extra `train` brings, as it is imported.
+TRAINING = (
+    *("torch", "torchaudio", "speechbrain", "hyperpyyaml", "ruamel", "yaml"),
+    *("scipy", "sklearn", "soundfile", "av", "matplotlib", "jinja2"),
+    *("huggingface_hub", "tqdm"),
+)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -42,5 +50,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("command", choices=COMMANDS, metavar="COMMAND")
     parser.add_argument("arguments", nargs=argparse.REMAINDER)
     options = parser.parse_args(arguments)
-    module = importlib.import_module(COMMANDS[options.command][0])
-    module.main(options.arguments)
+    try:
+        module = importlib.import_module(COMMANDS[options.command][0])
+        module.main(options.arguments)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in TRAINING:
+            raise
+        sys.exit(
+            f"speechbrain-kd {options.command}: needs {package}: pip install "
+            "'speechbrain_kd[train]'"
+        )

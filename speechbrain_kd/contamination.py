@@ -6,7 +6,7 @@ marks in tables and cards.
 """
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from speechbrain_kd.data.corpus import Corpus
@@ -22,7 +22,7 @@ from speechbrain_kd.evaluation.seen import (
 from speechbrain_kd.evaluation.speaker_files import read_manifest
 from speechbrain_kd.evaluation.trials import read_trials
 from speechbrain_kd.experiment import Tagged
-from speechbrain_kd.learners import Met, as_itself, as_student, met_in
+from speechbrain_kd.learners import Met, as_itself, as_student, began_as, met_in
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +49,8 @@ def check_before_training(values: Mapping[str, Any], corpus: Corpus) -> None:
     if not isinstance(allowed, bool):
         raise ValueError(f"{KEY} must be True or False; got {allowed!r}")
     taught = values["distillation"] is not None
-    found = exposures(corpus, _stated(values["teacher"]) if taught else [])
+    met = _stated(values["teacher"]) if taught else []
+    found = exposures(corpus, met, began_as(values["start_from"]))
     for system, one in found.items():
         if one.mark:
             logger.warning(
@@ -59,7 +60,9 @@ def check_before_training(values: Mapping[str, Any], corpus: Corpus) -> None:
         check_unseen(corpus.trials.name, found, f"--{KEY}=True")
 
 
-def exposures(corpus: Corpus, met: Met) -> dict[str, Exposure]:
+def exposures(
+    corpus: Corpus, met: Met, began: Sequence[Learner] = ()
+) -> dict[str, Exposure]:
     """What student and teacher have met of the trial list's speakers.
 
     Arguments
@@ -68,6 +71,8 @@ def exposures(corpus: Corpus, met: Met) -> dict[str, Exposure]:
         With the training manifest.
     met : Met
         Whom the teacher has met; empty without one.
+    began : Sequence[Learner]
+        Whom the run has met that this one began with (``began_as``).
 
     Returns
     -------
@@ -81,9 +86,9 @@ def exposures(corpus: Corpus, met: Met) -> dict[str, Exposure]:
     known = read_manifest(corpus.train_csv, corpus_name(corpus))
     own = Learner(ITSELF, known, unlabelled_names(corpus.train_csv.parent))
     if not met:
-        return {"model": exposure(speakers, [own])}
+        return {"model": exposure(speakers, [own, *began])}
     return {
-        "student": exposure(speakers, [own, *as_student(met)]),
+        "student": exposure(speakers, [own, *began, *as_student(met)]),
         "teacher": exposure(speakers, as_itself(met)),
     }
 

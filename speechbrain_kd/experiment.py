@@ -67,6 +67,8 @@ DEFAULTS: dict[str, Any] = {
     "margin_schedule": None,
     "large_margin": None,
     "average": None,
+    "start_from": None,
+    "quantise": None,
     "teacher": None,
     "teacher_views": 0,
     "teacher_target": "view",

@@ -20,7 +20,7 @@ from speechbrain_kd.export.speechbrain_folder import (
     ExportSpec,
     export_speechbrain,
 )
-from speechbrain_kd.learners import as_student, facts_of, met_by
+from speechbrain_kd.learners import as_student, began_as, facts_of, met_by
 from speechbrain_kd.students.encoder import SpeakerEncoder
 from speechbrain_kd.training_data import FILE, training_data
 
@@ -58,7 +58,10 @@ def export(
         training_data=training_data(
             corpus.train_csv,
             corpus_name(corpus),
-            as_student(met_by(brain.teacher)),
+            [
+                *began_as(hparams.start_from),
+                *as_student(met_by(brain.teacher)),
+            ],
             facts_of(brain.teacher),
         ),
         projector=_projector(hparams),

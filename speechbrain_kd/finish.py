@@ -20,7 +20,7 @@ from speechbrain_kd.evaluation.embed import embed_files
 from speechbrain_kd.evaluation.report import write_report
 from speechbrain_kd.evaluation.trials import read_trials
 from speechbrain_kd.exporting import export
-from speechbrain_kd.learners import met_by
+from speechbrain_kd.learners import began_as, met_by
 from speechbrain_kd.students.encoder import SpeakerEncoder
 
 logger = logging.getLogger(__name__)
@@ -94,7 +94,8 @@ def _conclude(
             add_teacher_costs(systems[name], brain.teacher)
         else:
             with_costs(systems[name], encoder)
-    seen = exposures(corpus, met_by(brain.teacher))
+    began = began_as(brain.hparams.start_from)
+    seen = exposures(corpus, met_by(brain.teacher), began)
     results = {
         name: result.to_dict() | {"seen": seen[name].label}
         for name, result in systems.items()
@@ -131,6 +132,10 @@ def _notes(
         )
     if hparams.average is not None:
         notes.append(f"The weights are {hparams.average}.")
+    if hparams.start_from is not None:
+        notes.append(f"It began with the weights of {hparams.start_from}.")
+    if hparams.quantise is not None:
+        notes.append("It learnt in the rounding of int8; measured in float.")
     if calibration is not None:
         notes.append(
             f"Threshold {calibration.threshold:.4f}, calibrated on held-out "

@@ -108,6 +108,36 @@ def as_student(met: Met) -> list[Learner]:
     ]
 
 
+def began_as(run: str | None) -> list[Learner]:
+    """Whom the run has met that a training began with (``start_from``).
+
+    Arguments
+    ---------
+    run : str | None
+        Its folder, or none.
+
+    Returns
+    -------
+    list[Learner]
+        Called ``what it began as, …``; nobody without one.
+
+    Example
+    -------
+    >>> [one.who for one in began_as("results/a")], began_as(None)
+    (['what it began as, results/a'], [])
+    """
+    if run is None:
+        return []
+    return [
+        one.renamed(
+            f"what it began as, {run}"
+            if one.who == ITSELF
+            else f"{one.who} (by way of {run})"
+        )
+        for one in met_in(str(run), ())
+    ]
+
+
 def met_in(
     source: str, trained_on: Sequence[str], revision: str | None = None
 ) -> list[Learner]:

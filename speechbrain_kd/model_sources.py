@@ -18,8 +18,10 @@ import torch
 import yaml
 
 from speechbrain_kd import teachers
+from speechbrain_kd.runtime.model_file import FORMAT
 from speechbrain_kd.teachers import Teacher
 from speechbrain_kd.teachers.fragment import read_fragment
+from speechbrain_kd.teachers.onnx_model import read_model
 
 KINDS = (
     "a run folder (with export/hyperparams.yaml), an exported folder (with "
@@ -206,6 +208,7 @@ def recipe_of(source: ModelSource) -> tuple[type[Teacher], dict[str, Any]]:
         return _of_fragment(place, source.options)
     if place.suffix == ".onnx":
         kind = teachers.OnnxTeacher
+        given |= _own_features(place)
     elif place.suffix == ".pt2":
         kind = teachers.ExportedTeacher
     elif (place / "export" / _YAML).is_file():
@@ -223,6 +226,13 @@ def recipe_of(source: ModelSource) -> tuple[type[Teacher], dict[str, Any]]:
             {"revision": revision} if revision else {}
         )
     return kind, given | source.options
+
+
+def _own_features(path: Path) -> dict[str, str]:
+    """How a file of ``speechbrain-kd export`` is fed: it has its features."""
+    model = read_model(path) if path.is_file() else None
+    said = {one.key: one.value for one in model.metadata_props} if model else {}
+    return {"frontend": "waveform"} if said.get("format") == FORMAT else {}
 
 
 def _of_fragment(

@@ -1,10 +1,15 @@
 """What moves with the training: rates, margins, averages, and its log."""
 
+import logging
+
 import speechbrain as sb
 from speechbrain.nnet.schedulers import update_learning_rate
 
-from speechbrain_kd.distributed import mean_over_ranks
+from speechbrain_kd.distributed import mean_over_ranks, ranks
+from speechbrain_kd.starting import start_from
 from speechbrain_kd.validated import ValidatedBrain
+
+logger = logging.getLogger(__name__)
 
 
 class ScheduledBrain(ValidatedBrain):
@@ -14,8 +19,51 @@ class ScheduledBrain(ValidatedBrain):
     ---------
     *args, **kwargs
         As ``speechbrain.Brain``; ``hparams`` holds ``lr_annealing``,
-        ``margin_schedule``, ``large_margin``, ``average`` and the loggers.
+        ``margin_schedule``, ``large_margin``, ``average``, ``start_from``,
+        ``quantise`` and the loggers.
     """
+
+    def fit(self, *args, **kwargs):
+        """As ``Brain.fit``; the rounding to int8 ends with it."""
+        try:
+            super().fit(*args, **kwargs)
+        finally:
+            if self.hparams.quantise is not None:
+                self.hparams.quantise.detach()
+
+    def on_fit_start(self):
+        """As ``Brain.on_fit_start``; then the rounding to int8 begins."""
+        super().on_fit_start()
+        if self.hparams.quantise is not None:
+            self.hparams.quantise.attach(self.hparams.embedding_model)
+
+    def _start(self):
+        """Begins with the weights of another run, where one is named."""
+        own = self.checkpointer
+        begun = own is not None and own.find_checkpoint() is not None
+        if self.hparams.start_from is None or begun:
+            return
+        modules = {
+            "embedding_model": self.hparams.embedding_model,
+            "normalizer": self.hparams.mean_var_norm,
+            "classifier": self.hparams.classifier,
+            "distillation": self.hparams.distillation,
+        }
+        start_from(self.hparams.start_from, modules)
+
+    def _join_quantisation(self, run):
+        """Fits the rounding to int8 to the student, by a dry run."""
+        quantise = self.hparams.quantise
+        if ranks()[1] > 1:
+            raise ValueError(
+                "quantise: the ranges of int8 are found in one process, and "
+                f"there are {ranks()[1]}: train without torchrun"
+            )
+        sites = quantise.fit(self.hparams.embedding_model, run)
+        quantise.to(self.device)
+        logger.info("%d layers learn in the rounding of int8", len(sites))
+        if self.checkpointer is not None:
+            self.checkpointer.add_recoverable("quantise", quantise)
 
     def _join_average(self):
         """What is averaged: the student's weights, and the projector's."""

@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 #: what it measures, whether it runs without being named).
 SECTIONS = {
     "students": ("students", "size, operations and time of each student", True),
+    "budgets": ("budgets", "what each student takes of a device", True),
+    "parity": ("parity", "exported students against PyTorch", False),
     "audio": ("audio", "crops from wav, flac, packed and tar", True),
     "features": ("features", "SpeechBrain's features against ours", True),
     "store": ("store", "reading, writing and size of stored views", True),

@@ -9,15 +9,28 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
-from speechbrain_kd.data.audio import load_audio
 from speechbrain_kd.errors import EXPECTED
-from speechbrain_kd.export.onnx_facts import facts_of_model
-from speechbrain_kd.export.onnx_file import OPSET, export_onnx
-from speechbrain_kd.model_sources import load_model, parse_models
-from speechbrain_kd.students.encoder import SpeakerEncoder
-from speechbrain_kd.teachers.speechbrain import SpeechBrainTeacher
+from speechbrain_kd.export.onnx_file import OPSET, WEIGHTS
+from speechbrain_kd.export.targets import write
+
+#: What ``--to`` writes: what ``--output`` is, in words.
+TARGETS = {
+    "speechbrain": "a folder that SpeechBrain loads",
+    "onnx": "a file, waveform to embedding",
+    "onnx-int8": "the same, its layers computing in int8",
+    "hub": "the folder that `speechbrain-kd push` uploads",
+    "web": "a folder with a page that compares two voices",
+}
+#: The options that only some of them take.
+_OWN = {
+    "speech": ("onnx", "onnx-int8", "web"),
+    "licence": ("onnx", "onnx-int8", "hub", "web"),
+    "weights": ("onnx", "web"),
+    "opset": ("onnx", "onnx-int8", "web"),
+    "calibration": ("onnx-int8",),
+    "npm": ("web",),
+    "repo_id": ("hub",),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -31,79 +44,72 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _parse(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        _to_onnx(options)
+        path = write(options)
     except EXPECTED as error:
         sys.exit(f"export: error: {' '.join(str(error).split())}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+    files = [one for one in [path, *path.rglob("*")] if one.is_file()]
+    size = sum(one.stat().st_size for one in files)
+    told = f" in {len(files)} files" if path.is_dir() else ""
+    sys.stdout.write(f"{path}: {size:,} bytes{told}\n")
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """Reads the options."""
+    """Reads the options, and refuses those that the target does not take."""
+    listing = "\n".join(f"  {name:12}{what}" for name, what in TARGETS.items())
     parser = argparse.ArgumentParser(
         prog="speechbrain-kd export",
         description="A trained model for where it is to run.",
-        epilog="RUN: a run folder, an exported folder, or a hub id (with "
-        "@REVISION); NAME=RUN gives the model a name.",
+        epilog=f"--to, and what --output is:\n{listing}\n\n"
+        "RUN: a run folder, an exported folder, or a hub id (with @REVISION);\n"
+        "NAME=RUN gives the model a name. To web also an ONNX file.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add("run", metavar="RUN")
-    add("--to", choices=["onnx"], required=True, help="what to write")
-    add("--output", type=Path, required=True, help="the file to write")
+    add("--to", choices=list(TARGETS), required=True, help="what to write")
+    add("--output", type=Path, required=True, help="the file or folder")
     add(
         "--speech",
         nargs="+",
         type=Path,
-        default=[],
         metavar="FILE",
         help="audio to compare with PyTorch on, beside noise",
     )
     add("--licence", help="of the weights; default: the model card's")
     add(
         "--weights",
-        choices=["float32", "int8"],
-        default="float32",
-        help="int8: smaller, the arithmetic stays float; needs opset 13",
+        choices=list(WEIGHTS),
+        help="float16, int8 (from opset 13): smaller, the arithmetic stays "
+        "float32",
     )
-    add("--opset", type=int, default=OPSET, help=f"ONNX's; default {OPSET}")
+    add("--opset", type=int, help=f"ONNX's; default {OPSET}, 13 for int8")
+    add(
+        "--calibration",
+        type=Path,
+        metavar="FOLDER",
+        help="audio to find the ranges of int8 on; default: the run's own",
+    )
+    add(
+        "--npm",
+        type=Path,
+        metavar="FILE",
+        help="the npm archive of onnxruntime-web; default: it is fetched",
+    )
+    add("--repo_id", metavar="USER/MODEL", help="what it is to be on the hub")
     options = parser.parse_args(arguments)
-    if options.opset < OPSET:
+    for name, targets in _OWN.items():
+        if getattr(options, name) is not None and options.to not in targets:
+            parser.error(
+                f"--{name} is for --to {' or '.join(targets)}, not for "
+                f"{options.to}"
+            )
+    if options.opset is not None and options.opset < OPSET:
         parser.error(f"--opset is at least {OPSET}; got {options.opset}")
+    if options.to == "hub" and options.repo_id is None:
+        parser.error("--to hub needs --repo_id USER/MODEL: the card names it")
     return options
-
-
-def _to_onnx(options: argparse.Namespace) -> None:
-    """Writes the ONNX file."""
-    (source,) = parse_models([options.run])
-    _refuse_unfinished(Path(source.place))
-    model = load_model(source)
-    if not isinstance(model, SpeechBrainTeacher):
-        raise ValueError(
-            f"{source.place}: expected a model of SpeechBrain's modules (a run "
-            f"or an exported folder, a hub id), came {type(model).__name__}"
-        )
-    encoder = SpeakerEncoder(
-        model.compute_features, model.mean_var_norm, model.embedding_model
-    ).eval()
-    facts = facts_of_model(model, source.name, options.licence)
-    speech: list[torch.Tensor] = [load_audio(path) for path in options.speech]
-    path = export_onnx(
-        options.output,
-        encoder,
-        facts,
-        speech,
-        opset=options.opset,
-        int8=options.weights == "int8",
-    )
-    sys.stdout.write(f"{path}: {path.stat().st_size:,} bytes\n")
-
-
-def _refuse_unfinished(place: Path) -> None:
-    """Tells a run that has no export yet from an exported folder."""
-    weights = (place / "export", place / "embedding_model.ckpt")
-    if place.is_dir() and not any(one.exists() for one in weights):
-        raise FileNotFoundError(
-            f"{place}: expected a finished run (with export/) or an exported "
-            "folder (with embedding_model.ckpt); there is neither"
-        )
 
 
 if __name__ == "__main__":

@@ -3,8 +3,9 @@
 import io
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -15,16 +16,25 @@ from speechbrain_kd.export.onnx_parity import LEAST_COSINE, check_onnx
 from speechbrain_kd.export.onnx_weights import (
     INT8_OPSET,
     shorten_names,
+    weights_to_float16,
     weights_to_int8,
 )
 from speechbrain_kd.students.encoder import SpeakerEncoder
+
+if TYPE_CHECKING:
+    import onnx
 
 logger = logging.getLogger(__name__)
 
 #: The oldest that works: below it, slices cannot depend on the input's length.
 OPSET = 10
-#: Of an embedding of int8 weights with PyTorch's float one.
-LEAST_COSINE_INT8 = 0.999
+#: How weights may be kept: what changes a graph, the oldest opset for it, and
+#: the least cosine of an embedding with PyTorch's float one.
+WEIGHTS = {
+    "float32": (None, OPSET, LEAST_COSINE),
+    "float16": (weights_to_float16, OPSET, LEAST_COSINE),
+    "int8": (weights_to_int8, INT8_OPSET, 0.999),
+}
 
 
 def export_onnx(
@@ -33,7 +43,7 @@ def export_onnx(
     facts: OnnxFacts,
     waveforms: Sequence[torch.Tensor] = (),
     opset: int = OPSET,
-    int8: bool = False,
+    weights: str = "float32",
 ) -> Path:
     """Writes ``waveform [batch, samples]`` to ``embedding [batch, dim]``.
 
@@ -54,9 +64,9 @@ def export_onnx(
         Speech, each [samples], to compare on beside noise.
     opset : int
         Version of ONNX's operators, at least 10; at least 13 with int8.
-    int8 : bool
-        Whether to keep the weights in int8, a scale for each output channel;
-        the arithmetic stays float.
+    weights : str
+        ``float32``; or ``float16``, or ``int8`` with a scale for each output
+        channel, from which a device takes them back to fp32 as it loads.
 
     Returns
     -------
@@ -69,23 +79,74 @@ def export_onnx(
         If the features are none that this reproduces, the encoder cannot be
         traced, or the file gives other embeddings than PyTorch.
     """
-    path = Path(path)
-    if path.suffix != ".onnx" or path.is_dir():
-        raise ValueError(f"{path}: expected the name of a file, NAME.onnx")
-    graph = WaveformEncoder(
-        encoder.compute_features, encoder.mean_var_norm, encoder.embedding_model
-    )
-    dimension = graph(torch.zeros(1, facts.sample_rate)).shape[1]
-    if int8:
-        opset = max(opset, INT8_OPSET)
-    least = LEAST_COSINE_INT8 if int8 else LEAST_COSINE
-    traced = _traced(graph, facts.sample_rate, opset)
+    if weights not in WEIGHTS:
+        raise ValueError(
+            f"weights: expected one of {', '.join(WEIGHTS)}, came {weights!r}"
+        )
+    change, oldest, least = WEIGHTS[weights]
+    path = onnx_path(path)
     with atomic_path(path) as part:
-        _fold(traced, part)
-        _finish(part, facts.properties(dimension), int8)
+        model, dimension = encoder_graph(
+            encoder, facts.sample_rate, max(opset, oldest), part
+        )
+        if change is not None:
+            change(model)
+        write_graph(
+            model, facts.properties(dimension) | {"weights": weights}, part
+        )
         check_onnx(part, encoder, facts.sample_rate, waveforms, least)
     logger.info("exported to %s", path)
     return path
+
+
+def onnx_path(path: str | Path) -> Path:
+    """The name of a file to write.
+
+    Raises
+    ------
+    ValueError
+        If it does not end in ``.onnx``, or is a folder.
+
+    Example
+    -------
+    >>> onnx_path("student.bin")
+    Traceback (most recent call last):
+    ...
+    ValueError: student.bin: expected the name of a file, NAME.onnx
+    """
+    path = Path(path)
+    if path.suffix != ".onnx" or path.is_dir():
+        raise ValueError(f"{path}: expected the name of a file, NAME.onnx")
+    return path
+
+
+def encoder_graph(
+    encoder: SpeakerEncoder, sample_rate: int, opset: int, scratch: Path
+) -> tuple["onnx.ModelProto", int]:
+    """The graph of a model, constants computed, names as PyTorch has them.
+
+    Arguments
+    ---------
+    encoder : SpeakerEncoder
+        SpeechBrain's modules on the CPU, in evaluation.
+    sample_rate : int
+        Of the waveforms, in Hz.
+    opset : int
+        Version of ONNX's operators.
+    scratch : Path
+        A file that may be written.
+
+    Returns
+    -------
+    tuple[onnx.ModelProto, int]
+        The graph, and the dimension of an embedding.
+    """
+    graph = WaveformEncoder(
+        encoder.compute_features, encoder.mean_var_norm, encoder.embedding_model
+    )
+    dimension = graph(torch.zeros(1, sample_rate)).shape[1]
+    _fold(_traced(graph, sample_rate, opset), scratch)
+    return _own_operators(scratch), dimension
 
 
 def _traced(graph: WaveformEncoder, sample_rate: int, opset: int) -> bytes:
@@ -144,11 +205,11 @@ def _fold(traced: bytes, part: Path) -> None:
     )
 
 
-def _finish(part: Path, properties: dict[str, str], int8: bool) -> None:
-    """Adds the facts, and takes away what a device does not need."""
+def _own_operators(path: Path) -> "onnx.ModelProto":
+    """Reads a graph, which must be of ONNX's operators alone."""
     import onnx
 
-    model = onnx.load(str(part))
+    model = onnx.load(str(path))
     foreign = sorted({node.domain for node in model.graph.node} - {""})
     if foreign:
         raise ValueError(
@@ -158,13 +219,29 @@ def _finish(part: Path, properties: dict[str, str], int8: bool) -> None:
     own = [one.version for one in model.opset_import if not one.domain]
     del model.opset_import[:]
     model.opset_import.append(onnx.helper.make_opsetid("", own[0]))
-    if int8:
-        weights_to_int8(model)
+    return model
+
+
+def write_graph(
+    model: "onnx.ModelProto", properties: Mapping[str, str], path: Path
+) -> None:
+    """Adds the facts, takes away what a device does not need, and writes.
+
+    Arguments
+    ---------
+    model : onnx.ModelProto
+        The graph; its names are shortened.
+    properties : Mapping[str, str]
+        Its metadata.
+    path : Path
+        The file.
+    """
+    import onnx
+
     shorten_names(model)
     model.producer_name = "speechbrain_kd"
     model.producer_version = properties["speechbrain_kd"]
     model.graph.name = "waveform_to_embedding"
-    weights = "int8" if int8 else "float32"
-    onnx.helper.set_model_props(model, properties | {"weights": weights})
+    onnx.helper.set_model_props(model, dict(properties))
     onnx.checker.check_model(model, full_check=True)
-    onnx.save(model, str(part))
+    onnx.save(model, str(path))

@@ -1,4 +1,4 @@
-"""Makes an ONNX file smaller: int8 weights, short names."""
+"""Makes an ONNX file smaller: int8 or float16 weights, short names."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 INT8_OPSET = 13
 # Below this a weight's scales and its node outweigh what int8 saves.
 _LEAST = 256
+# Below this a cast outweighs what float16 saves.
+_LEAST_HALF = 32
 _MEL = "features.mel"
 
 
@@ -33,7 +35,7 @@ def weights_to_int8(model: "onnx.ModelProto") -> int:
     int
         How many weights were changed.
     """
-    from onnx import TensorProto, helper, numpy_helper
+    from onnx import helper, numpy_helper
 
     graph = model.graph
     tables = {one.name: one for one in graph.initializer}
@@ -51,16 +53,79 @@ def weights_to_int8(model: "onnx.ModelProto") -> int:
         nodes.append(
             helper.make_node("DequantizeLinear", parts, [name], axis=axis)
         )
-    changed = len(nodes)
-    half = numpy_helper.to_array(tables[_MEL]).astype(np.float16)
-    graph.initializer.remove(tables[_MEL])
-    graph.initializer.append(numpy_helper.from_array(half, f"{_MEL}.half"))
-    nodes.append(
-        helper.make_node("Cast", [f"{_MEL}.half"], [_MEL], to=TensorProto.FLOAT)
-    )
     for node in nodes:
         graph.node.insert(0, node)
-    return changed
+    mel_to_float16(model)
+    return len(nodes)
+
+
+def weights_to_float16(model: "onnx.ModelProto") -> int:
+    """Keeps the numbers of the encoder in float16, in place.
+
+    They are taken back to fp32 as the model loads, so the arithmetic is as
+    before. Those of the Fourier transform stay fp32; they are few.
+
+    Arguments
+    ---------
+    model : onnx.ModelProto
+        A graph of opset 10 or later.
+
+    Returns
+    -------
+    int
+        How many tables were changed.
+
+    Raises
+    ------
+    ValueError
+        If a number is beyond what float16 holds.
+    """
+    from onnx import TensorProto, numpy_helper
+
+    names = [
+        one.name
+        for one in model.graph.initializer
+        if one.data_type == TensorProto.FLOAT
+        and not one.name.startswith("features.")
+        and numpy_helper.to_array(one).size >= _LEAST_HALF
+    ]
+    _halve(model, [*names, _MEL])
+    return len(names) + 1
+
+
+def mel_to_float16(model: "onnx.ModelProto") -> None:
+    """Keeps the mel matrix in float16, in place; the largest of the tables.
+
+    Arguments
+    ---------
+    model : onnx.ModelProto
+        A graph of opset 10 or later.
+    """
+    _halve(model, [_MEL])
+
+
+def _halve(model: "onnx.ModelProto", names: list[str]) -> None:
+    """Keeps some tables in float16, with a cast to fp32."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    graph = model.graph
+    tables = {one.name: one for one in graph.initializer}
+    for name in names:
+        values = numpy_helper.to_array(tables[name])
+        if np.abs(values).max() > np.finfo(np.float16).max:
+            raise ValueError(
+                f"{name} has numbers up to {np.abs(values).max():.3g}, beyond "
+                "float16: keep the weights in float32"
+            )
+        half = numpy_helper.from_array(
+            values.astype(np.float16), f"{name}.half"
+        )
+        graph.initializer.remove(tables[name])
+        graph.initializer.append(half)
+        graph.node.insert(
+            0,
+            helper.make_node("Cast", [half.name], [name], to=TensorProto.FLOAT),
+        )
 
 
 def shorten_names(model: "onnx.ModelProto") -> None:

@@ -126,7 +126,7 @@ def export_speechbrain(folder: str | Path, *, spec: ExportSpec) -> Path:
         constructor, or the written model differs from the one in memory.
     """
     folder = Path(folder)
-    _refuse_foreign(folder)
+    refuse_foreign(folder)
     modules = {key: _unwrapped(getattr(spec, key)) for key in ENCODER_KEYS}
     nodes = constructor_nodes(spec.hparams_yaml, ENCODER_KEYS)
     packages = required_packages(nodes.values())
@@ -156,7 +156,7 @@ def export_speechbrain(folder: str | Path, *, spec: ExportSpec) -> Path:
     return folder
 
 
-def _refuse_foreign(folder: Path) -> None:
+def refuse_foreign(folder: Path) -> None:
     """An existing folder is only replaced if it is an export itself."""
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return

@@ -8,5 +8,6 @@ The file is made by ``speechbrain-kd export RUN --to onnx --output FILE``.
 
 from speechbrain_kd.runtime.enrolment import Enrolment
 from speechbrain_kd.runtime.verifier import SpeakerVerifier, Verdict
+from speechbrain_kd.runtime.wav import read_wav
 
-__all__ = ["Enrolment", "SpeakerVerifier", "Verdict"]
+__all__ = ["Enrolment", "SpeakerVerifier", "Verdict", "read_wav"]

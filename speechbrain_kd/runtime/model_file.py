@@ -73,11 +73,19 @@ def open_model(
     ------
     FileNotFoundError
         If there is no such file.
+    ImportError
+        If there is no onnxruntime.
     ValueError
         If it is no such model.
     """
     # Here, so that what needs no model starts at once.
-    import onnxruntime
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise ImportError(
+            "a model needs onnxruntime: pip install 'speechbrain_kd[runtime]' "
+            f"({error})"
+        ) from error
 
     path = Path(path)
     if not path.is_file():
@@ -89,8 +97,8 @@ def open_model(
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 4  # what fails is raised
-    # Memory is given back after each run: utterances differ in length.
-    options.enable_cpu_mem_arena = False
+    # A plan for each length would be a block as large as all its layers.
+    options.enable_mem_pattern = False
     try:
         session = onnxruntime.InferenceSession(
             content, options, providers=["CPUExecutionProvider"]

@@ -11,6 +11,9 @@ from speechbrain_kd.runtime.enrolment import Enrolment
 from speechbrain_kd.runtime.model_file import open_model
 from speechbrain_kd.runtime.waveform import check_waveform, pieces
 
+#: The longest run of a model by default: longer ones take more memory.
+WINDOW_S = 10.0
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -45,8 +48,8 @@ class SpeakerVerifier:
     threads : int
         Of onnxruntime.
     window_s : float | None
-        The longest run of the model, in seconds; by default what it was
-        exported for (60). Shorter windows need less memory.
+        The longest run of the model, in seconds; by default 10. Longer ones,
+        of up to what it was exported for (60), need more memory.
 
     Raises
     ------
@@ -71,7 +74,9 @@ class SpeakerVerifier:
     ) -> None:
         self._session, self.facts = open_model(path, threads)
         longest_s = self.facts.longest_s
-        self.window_s = longest_s if window_s is None else window_s
+        self.window_s = (
+            min(WINDOW_S, longest_s) if window_s is None else window_s
+        )
         # Cut in two, a waveform must still give windows that are long enough.
         if not 2 * self.facts.shortest_s <= self.window_s <= longest_s:
             raise ValueError(

@@ -110,7 +110,8 @@ def pieces(
                 f"the waveform has samples that are NaN or infinite: {bad} of "
                 f"{len(piece)} in the first window that has any"
             )
-        if np.abs(scaled - scaled.mean()).max() >= SILENCE:
+        mean = scaled.mean()
+        if max(scaled.max() - mean, mean - scaled.min()) >= SILENCE:
             heard = True
             yield scaled
     if not heard:
@@ -122,6 +123,7 @@ def pieces(
 
 def _scaled(piece: np.ndarray) -> np.ndarray:
     """Samples in float32, of full scale 1."""
-    if piece.dtype.kind == "f":
-        return piece.astype(np.float32)
-    return piece.astype(np.float32) / -float(np.iinfo(piece.dtype).min)
+    scaled = piece.astype(np.float32)
+    if piece.dtype.kind != "f":
+        scaled /= -float(np.iinfo(piece.dtype).min)
+    return scaled

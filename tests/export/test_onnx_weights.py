@@ -1,4 +1,4 @@
-"""Smaller ONNX files: int8 weights and short names."""
+"""Smaller ONNX files: int8 and float16 weights, short names."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,11 @@ from small_onnx import encoder
 
 from speechbrain_kd.export.onnx_facts import OnnxFacts
 from speechbrain_kd.export.onnx_file import export_onnx
-from speechbrain_kd.export.onnx_weights import shorten_names, weights_to_int8
+from speechbrain_kd.export.onnx_weights import (
+    shorten_names,
+    weights_to_float16,
+    weights_to_int8,
+)
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -108,23 +112,45 @@ def test_graphs_within_a_graph_keep_their_names():
     assert model.SerializeToString() == before
 
 
-def test_a_model_of_int8_weights(tmp_path):
+def test_halves_of_numbers():
+    model, x = layers(), generator.standard_normal((2, 20)).astype(np.float32)
+    floats, expected = tables_of(model), run(model, x)
+    assert weights_to_float16(model) == 4
+    for name, half in tables_of(model).items():
+        if name != "axes":
+            whole = floats[name.removesuffix(".half")]
+            assert half.dtype == np.float16
+            assert np.array_equal(half, whole.astype(np.float16))
+    came = run(model, x)
+    assert 0 < np.abs(came - expected).max() < 5e-3 * np.abs(expected).max()
+    large = layers()
+    one = next(one for one in large.graph.initializer if one.name == "Gemm")
+    values = 1e5 * numpy_helper.to_array(one)
+    one.CopyFrom(numpy_helper.from_array(values.astype(np.float32), "Gemm"))
+    with pytest.raises(ValueError, match="Gemm has numbers up to .*e\\+05"):
+        weights_to_float16(large)
+
+
+def test_models_of_smaller_weights(tmp_path):
     model, facts = encoder(), OnnxFacts("tiny")
-    whole = export_onnx(tmp_path / "float.onnx", model, facts)
-    small = export_onnx(tmp_path / "int8.onnx", model, facts, int8=True)
-    kinds = {
-        path: next(
-            one.value
-            for one in onnx.load(str(path)).metadata_props
-            if one.key == "weights"
-        )
-        for path in (whole, small)
+    files = {
+        kind: export_onnx(tmp_path / f"{kind}.onnx", model, facts, weights=kind)
+        for kind in ("float32", "float16", "int8")
     }
-    assert kinds == {whole: "float32", small: "int8"}
-    assert onnx.load(str(small)).opset_import[0].version == 13
+    read = {kind: onnx.load(str(path)) for kind, path in files.items()}
+    for kind, one in read.items():
+        props = {prop.key: prop.value for prop in one.metadata_props}
+        assert props["weights"] == kind
+    versions = [one.opset_import[0].version for one in read.values()]
+    assert versions == [10, 10, 13]
+    whole, *smaller = (path.stat().st_size for path in files.values())
+    assert max(smaller) < 0.8 * whole
     wavs = 0.1 * torch.randn(3, 20000)
     expected = torch.nn.functional.normalize(model(wavs).detach(), dim=1)
-    session = onnxruntime.InferenceSession(str(small))
-    came = session.run(None, {"waveform": wavs.numpy()})[0]
-    cosines = (expected * torch.from_numpy(came)).sum(1)
-    assert 0.999 < cosines.min() and cosines.max() < 1 - 1e-7
+    for kind, least in {"float16": 0.99999, "int8": 0.999}.items():
+        session = onnxruntime.InferenceSession(str(files[kind]))
+        came = session.run(None, {"waveform": wavs.numpy()})[0]
+        cosines = (expected * torch.from_numpy(came)).sum(1)
+        assert least < cosines.min() and not np.array_equal(expected, came)
+    with pytest.raises(ValueError, match="float32, float16, int8, came 'int4'"):
+        export_onnx(tmp_path / "a.onnx", model, facts, weights="int4")

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import small_onnx
 import torch
 from teacher_layout import write_model
 from test_onnx import DYNAMIC, Pooled, export
@@ -76,6 +77,13 @@ def test_onnx_file_and_fragment(onnx_file, wavs, tmp_path):
     assert run_folder(plain) is None and export_folder(plain) is None
     with pytest.raises(ValueError, match="no option 'mels'; it has.*n_mels"):
         load_model(f"{onnx_file},mels=24")
+
+
+def test_an_exported_file_takes_waveforms(tmp_path, wavs):
+    encoder = small_onnx.write(tmp_path / "student.onnx")
+    came = load_model(str(tmp_path / "student.onnx")).embed(wavs)
+    expected = torch.nn.functional.normalize(encoder(wavs), dim=1)
+    assert torch.allclose(came, expected, atol=1e-4)
 
 
 def test_hub_id(hub, ecapa, wavs):
