@@ -42,7 +42,8 @@ def test_use_a_student(place, plain_run, tiny_corpus):
     assert seen["embedding"].shape == (1, 1, 16)
 
 
-def test_a_term_of_ones_own(place):
+def test_a_term_of_ones_own(place, monkeypatch):
+    monkeypatch.delitem(sys.modules, "my_package", raising=False)
     (place / "my_package").mkdir()
     code = block("# my_package/my_term.py")
     (place / "my_package" / "my_term.py").write_text(code)
@@ -58,7 +59,7 @@ def test_a_term_of_ones_own(place):
     losses = made({"embeddings": 2 * embeddings}, {"embeddings": embeddings})
     assert losses["absolute"].item() == pytest.approx(0, abs=1e-5)
     assert made.weight("absolute", 0) == 5.0
-    sys.modules.pop("my_package.my_term")
+    del sys.modules["my_package.my_term"]
 
 
 def test_a_student_of_ones_own(place):

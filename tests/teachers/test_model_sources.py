@@ -1,5 +1,6 @@
 """What a user names becomes a model, or one clear error."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -161,6 +162,7 @@ def test_foreign_classes_are_the_users_to_allow(tmp_path, monkeypatch):
         "        self.freeze()\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "my_package", raising=False)
     path = tmp_path / "own.yaml"
     path.write_text(
         "!new:my_package.Own\nsource: here\nallowed: [my_package.]\n"
