@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -43,3 +43,32 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         os.replace(part, path)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+def is_foreign(folder: Path, ours: Callable[[Path], bool]) -> bool:
+    """Whether something stands where a folder is to be, that is not ours.
+
+    Arguments
+    ---------
+    folder : Path
+        What is to be written.
+    ours : Callable[[Path], bool]
+        Whether a folder is one that we wrote.
+
+    Returns
+    -------
+    bool
+        False for what is not there and for an empty folder.
+
+    Example
+    -------
+    >>> folder = Path(getfixture("tmp_path"))
+    >>> is_foreign(folder, lambda _: False)
+    False
+    >>> _ = (folder / "a.txt").write_text("a")
+    >>> is_foreign(folder, lambda _: False), is_foreign(folder, lambda _: True)
+    (True, False)
+    """
+    if not folder.is_dir():
+        return folder.exists()
+    return any(folder.iterdir()) and not ours(folder)

@@ -40,6 +40,14 @@ def chromium() -> str:
     pytest.skip("no chromium here: apt-get install chromium")
 
 
+#: Of its command line: without a window, and asking nobody for anything.
+QUIETLY = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
+    "--no-first-run", "--disable-sync", "--disable-background-networking",
+    "--disable-component-update", "--hide-scrollbars",
+)  # fmt: skip
+
+
 class _Quiet(SimpleHTTPRequestHandler):
     def log_message(self, *_):
         pass
@@ -75,10 +83,7 @@ class Page:
 
     def __init__(self, profile: Path, *options: str) -> None:
         command = [
-            chromium(), "--headless", "--no-sandbox", "--disable-gpu",
-            "--disable-quic", "--no-first-run", "--disable-sync",
-            "--disable-background-networking", "--disable-component-update",
-            "--disable-dev-shm-usage", "--mute-audio", "--hide-scrollbars",
+            chromium(), *QUIETLY, "--disable-dev-shm-usage", "--mute-audio",
             "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
             f"--user-data-dir={profile}", "--remote-debugging-pipe",
             *options, "about:blank",

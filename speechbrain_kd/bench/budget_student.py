@@ -5,11 +5,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
-from hyperpyyaml import load_hyperpyyaml
-from speechbrain.lobes.features import Fbank
-from speechbrain.processing.features import InputNormalization
 
 from speechbrain_kd.bench.runtime_alone import runtime_costs
+from speechbrain_kd.bench.students import encoder_of
+from speechbrain_kd.bench.turns import best_of_each
 from speechbrain_kd.data.audio import SAMPLE_RATE
 from speechbrain_kd.evaluation.cost import (
     count_macs,
@@ -46,12 +45,7 @@ def make_student(
         With weights of chance, the same every time.
     """
     torch.manual_seed(1986)
-    text = f"embedding_model: !include:{fragment.resolve()}"
-    encoder = SpeakerEncoder(
-        Fbank(n_mels=80),
-        InputNormalization(norm_type="sentence", std_norm=False),
-        load_hyperpyyaml(text)["embedding_model"],
-    )
+    encoder = encoder_of(fragment)
     shortest = min(map(len, utterances))
     wavs = torch.stack([wav[:shortest] for wav in utterances])
     encoder.embedding_model.train()
@@ -149,15 +143,8 @@ def cpu_ms_per_second(
     >>> cpu_ms_per_second({"sum": lambda: sum(range(10**5))}, 3)["sum"] > 0
     True
     """
-    best = dict.fromkeys(functions, float("inf"))
     with torch.no_grad():
-        for turn in range(repeats + 1):
-            for name, function in functions.items():
-                began = time.process_time()
-                function()
-                spent = time.process_time() - began
-                if turn:
-                    best[name] = min(best[name], spent)
+        best = best_of_each(functions, repeats=repeats, clock=time.process_time)
     return {name: 1000 * best[name] / COST_SECONDS for name in best}
 
 

@@ -16,6 +16,7 @@ from speechbrain_kd.bench.budget_student import (
 from speechbrain_kd.bench.common import Options, table
 from speechbrain_kd.bench.corpus import corpus_of, rows_of
 from speechbrain_kd.bench.distilling import teacher_fragment
+from speechbrain_kd.bench.students import fragments_of
 from speechbrain_kd.data.audio import load_audio
 from speechbrain_kd.evaluation.cost import one_thread
 from speechbrain_kd.model_sources import ModelSource, load_model, on_one_thread
@@ -59,20 +60,6 @@ def measure(options: Options) -> dict:
         for name in options.teachers or (_TEACHER,)
     }
     return {"students": students, "teachers": teachers}
-
-
-def fragments_of(options: Options) -> list[Path]:
-    """The yamls of the students, by name.
-
-    Raises
-    ------
-    ValueError
-        If there are none.
-    """
-    fragments = sorted(options.students.glob("*.yaml"))
-    if not fragments:
-        raise ValueError(f"no students in {options.students}/*.yaml")
-    return fragments
 
 
 def utterances_of(

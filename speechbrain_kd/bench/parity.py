@@ -9,12 +9,9 @@ import random
 import torch
 
 from speechbrain_kd.bench.budget_student import make_student
-from speechbrain_kd.bench.budgets import (
-    CALIBRATION,
-    fragments_of,
-    utterances_of,
-)
+from speechbrain_kd.bench.budgets import CALIBRATION, utterances_of
 from speechbrain_kd.bench.common import Options, table
+from speechbrain_kd.bench.students import fragments_of
 from speechbrain_kd.data.audio import SAMPLE_RATE
 from speechbrain_kd.evaluation.cost import one_thread
 from speechbrain_kd.export.onnx_facts import LONGEST_S, SHORTEST_S, OnnxFacts

@@ -34,11 +34,44 @@ def measure(options: Options) -> dict:
     """
     costs = {
         fragment.stem: measure_student(fragment)
-        for fragment in sorted(options.students.glob("*.yaml"))
+        for fragment in fragments_of(options)
     }
-    if not costs:
-        raise ValueError(f"no students in {options.students}/*.yaml")
     return {"students": costs}
+
+
+def fragments_of(options: Options) -> list[Path]:
+    """The yamls of the students, by name.
+
+    Raises
+    ------
+    ValueError
+        If there are none.
+    """
+    fragments = sorted(options.students.glob("*.yaml"))
+    if not fragments:
+        raise ValueError(f"no students in {options.students}/*.yaml")
+    return fragments
+
+
+def encoder_of(fragment: Path) -> SpeakerEncoder:
+    """A student with weights of chance, behind SpeechBrain's features.
+
+    Arguments
+    ---------
+    fragment : Path
+        A yaml whose top level makes an encoder of 80 mel bins.
+
+    Returns
+    -------
+    SpeakerEncoder
+        In training, as it was made.
+    """
+    text = f"embedding_model: !include:{fragment.resolve()}"
+    return SpeakerEncoder(
+        Fbank(n_mels=80),
+        InputNormalization(norm_type="sentence", std_norm=False),
+        load_hyperpyyaml(text)["embedding_model"],
+    )
 
 
 def measure_student(fragment: Path) -> dict[str, float]:
@@ -55,13 +88,8 @@ def measure_student(fragment: Path) -> dict[str, float]:
         ``params``, ``gmac`` (features of 2 s to embedding), ``bytes`` (float
         32) and ``ms_per_second`` (waveform to embedding, one thread).
     """
-    text = f"embedding_model: !include:{fragment.resolve()}"
-    model = load_hyperpyyaml(text)["embedding_model"]
-    encoder = SpeakerEncoder(
-        Fbank(n_mels=80),
-        InputNormalization(norm_type="sentence", std_norm=False),
-        model,
-    ).eval()
+    encoder = encoder_of(fragment).eval()
+    model = encoder.embedding_model
     feats = encoder.features(torch.zeros(1, 32000))
     return {
         "params": count_parameters(model),

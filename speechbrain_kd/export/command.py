@@ -11,16 +11,8 @@ from pathlib import Path
 
 from speechbrain_kd.errors import EXPECTED
 from speechbrain_kd.export.onnx_file import OPSET, WEIGHTS
-from speechbrain_kd.export.targets import write
+from speechbrain_kd.export.targets import TARGETS, write
 
-#: What ``--to`` writes: what ``--output`` is, in words.
-TARGETS = {
-    "speechbrain": "a folder that SpeechBrain loads",
-    "onnx": "a file, waveform to embedding",
-    "onnx-int8": "the same, its layers computing in int8",
-    "hub": "the folder that `speechbrain-kd push` uploads",
-    "web": "a folder with a page that compares two voices",
-}
 #: The options that only some of them take.
 _OWN = {
     "speech": ("onnx", "onnx-int8", "web"),
@@ -57,7 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Reads the options, and refuses those that the target does not take."""
-    listing = "\n".join(f"  {name:12}{what}" for name, what in TARGETS.items())
+    listing = "\n".join(
+        f"  {name:12}{what}" for name, (_, what) in TARGETS.items()
+    )
     parser = argparse.ArgumentParser(
         prog="speechbrain-kd export",
         description="A trained model for where it is to run.",

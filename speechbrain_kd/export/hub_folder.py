@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from speechbrain_kd.atomic import atomic_path
+from speechbrain_kd.atomic import atomic_path, is_foreign
 from speechbrain_kd.evaluation.seen import Learner
 from speechbrain_kd.export.hub_results import HubResults, read_results
 from speechbrain_kd.export.model_card_hub import HEARD, HubFacts, hub_card
@@ -163,11 +163,12 @@ def _files(export: Path) -> list[Path]:
 
 def _refuse_foreign(folder: Path) -> None:
     """Only an empty folder or one of this kind is written over."""
-    if folder.is_dir() and not any(folder.iterdir()):
-        return
-    card = folder / _CARD
-    known = card.is_file() and f"## {HEARD}" in card.read_text("utf-8")
-    if folder.exists() and not known:
+
+    def has_card(one: Path) -> bool:
+        card = one / _CARD
+        return card.is_file() and f"## {HEARD}" in card.read_text("utf-8")
+
+    if is_foreign(folder, has_card):
         raise ValueError(
             f"{folder} exists and is not a folder for a hub, so it is not "
             "replaced; give another --output"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from speechbrain_kd.data.audio import load_audio
+from speechbrain_kd.data.audio import SAMPLE_RATE, load_audio
 from speechbrain_kd.data.corpus import load_corpus
 from speechbrain_kd.data.manifest import read_paths
 from speechbrain_kd.data.unlabelled import audio_files
@@ -15,7 +15,6 @@ from speechbrain_kd.export.onnx_facts import SHORTEST_S
 
 logger = logging.getLogger(__name__)
 
-_RATE = 16000
 #: Of an utterance; ranges are found in seconds, not in minutes.
 _LONGEST_S = 10.0
 _INSTEAD = "give --calibration FOLDER, a folder of such audio"
@@ -63,7 +62,7 @@ def training_audio(
         if len(wavs) == count:
             break
         wav = _read(file, Path(place))
-        if len(wav) >= SHORTEST_S * _RATE:
+        if len(wav) >= SHORTEST_S * SAMPLE_RATE:
             wavs.append(wav)
     if not wavs:
         raise ValueError(
@@ -99,7 +98,7 @@ def _files(place: Path) -> list[Path]:
 def _read(file: Path, place: Path) -> torch.Tensor:
     """The beginning of an utterance."""
     try:
-        return load_audio(file, frames=round(_LONGEST_S * _RATE))
+        return load_audio(file, frames=round(_LONGEST_S * SAMPLE_RATE))
     except FileNotFoundError as error:
         raise FileNotFoundError(
             f"{place}: its training audio is not on this machine ({file}); "

@@ -9,7 +9,7 @@ saturate, which does more harm than the lost bit.
 
 import copy
 import tempfile
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -209,7 +209,10 @@ def tidy(model: "onnx.ModelProto") -> None:
     }
     for node in graph.node:
         node.input[:] = [same.get(name, name) for name in node.input]
-    _keep(graph, set(same.values()))
+    kept = set(same.values())
+    left = [one for one in graph.initializer if one.name in kept]
+    del graph.initializer[:]
+    graph.initializer.extend(left)
 
 
 def _content(table: "onnx.TensorProto") -> tuple:
@@ -218,10 +221,3 @@ def _content(table: "onnx.TensorProto") -> tuple:
 
     values = numpy_helper.to_array(table)
     return table.data_type, values.shape, values.tobytes()
-
-
-def _keep(graph: "onnx.GraphProto", names: Sequence[str] | set[str]) -> None:
-    """Takes away the tables of other names."""
-    kept = [one for one in graph.initializer if one.name in names]
-    del graph.initializer[:]
-    graph.initializer.extend(kept)

@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 
 from speechbrain_kd.atomic import atomic_path
 from speechbrain_kd.export.speechbrain_folder import refuse_foreign
+from speechbrain_kd.model_sources import export_folder
 from speechbrain_kd.teachers.hub import MissingFileError, Source, locate
 from speechbrain_kd.teachers.speechbrain import PROJECTOR, SpeechBrainTeacher
 from speechbrain_kd.training_data import FILE
@@ -60,9 +61,8 @@ def copy_model(
     """
     folder = Path(folder)
     refuse_foreign(folder)
-    export = Path(model.source) / "export"
-    place = str(export) if export.is_dir() else model.source
-    files = locate(place, model.revision)
+    place = export_folder(model) or model.source
+    files = locate(str(place), model.revision)
     with atomic_path(folder) as part:
         part.mkdir()
         text = files.fetch(_YAML).read_text(encoding="utf-8")

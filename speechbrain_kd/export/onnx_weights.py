@@ -5,16 +5,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from speechbrain_kd.quantise import LEAST_WEIGHTS
+
 if TYPE_CHECKING:
     import onnx
 
 #: The oldest opset whose DequantizeLinear has a scale for each channel.
 INT8_OPSET = 13
-# Below this a weight's scales and its node outweigh what int8 saves.
-_LEAST = 256
 # Below this a cast outweighs what float16 saves.
 _LEAST_HALF = 32
-_MEL = "features.mel"
+_MEL = "features.mel"  # the largest of the tables
 
 
 def weights_to_int8(model: "onnx.ModelProto") -> int:
@@ -42,7 +42,7 @@ def weights_to_int8(model: "onnx.ModelProto") -> int:
     nodes = []
     for name, axis in dict(_weights(graph)).items():
         weight = numpy_helper.to_array(tables[name])
-        if weight.size < _LEAST or name.startswith("features."):
+        if weight.size < LEAST_WEIGHTS or name.startswith("features."):
             continue
         values, scales = _rounded(weight, axis)
         parts = [f"{name}.int8", f"{name}.scale"]
@@ -55,7 +55,7 @@ def weights_to_int8(model: "onnx.ModelProto") -> int:
         )
     for node in nodes:
         graph.node.insert(0, node)
-    mel_to_float16(model)
+    _halve(model, [_MEL])
     return len(nodes)
 
 
@@ -91,17 +91,6 @@ def weights_to_float16(model: "onnx.ModelProto") -> int:
     ]
     _halve(model, [*names, _MEL])
     return len(names) + 1
-
-
-def mel_to_float16(model: "onnx.ModelProto") -> None:
-    """Keeps the mel matrix in float16, in place; the largest of the tables.
-
-    Arguments
-    ---------
-    model : onnx.ModelProto
-        A graph of opset 10 or later.
-    """
-    _halve(model, [_MEL])
 
 
 def _halve(model: "onnx.ModelProto", names: list[str]) -> None:

@@ -13,7 +13,7 @@ from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain.processing.features import InputNormalization
 from speechbrain.utils.checkpoints import DEFAULT_SAVE_HOOKS, get_default_hook
 
-from speechbrain_kd.atomic import atomic_path
+from speechbrain_kd.atomic import atomic_path, is_foreign
 from speechbrain_kd.export.hyperparams import hyperparams_text
 from speechbrain_kd.export.model_card import ModelCard, model_card
 from speechbrain_kd.export.nodes import (
@@ -158,10 +158,10 @@ def export_speechbrain(folder: str | Path, *, spec: ExportSpec) -> Path:
 
 def refuse_foreign(folder: Path) -> None:
     """An existing folder is only replaced if it is an export itself."""
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
-        return
     names = ("hyperparams.yaml", "embedding_model.ckpt")
-    if not all((folder / name).is_file() for name in names):
+    if is_foreign(
+        folder, lambda one: all((one / name).is_file() for name in names)
+    ):
         raise ValueError(
             f"{folder} exists and is not an exported model, so it is not "
             "replaced; export to a new folder"

@@ -33,7 +33,8 @@ def write(options: argparse.Namespace) -> Path:
     FileNotFoundError, ValueError, ImportError
         In words, for the command line; nothing was written.
     """
-    return _TARGETS[options.to](options)
+    to, _ = TARGETS[options.to]
+    return to(options)
 
 
 def _to_speechbrain(options: argparse.Namespace) -> Path:
@@ -107,12 +108,13 @@ def _to_web(options: argparse.Namespace) -> Path:
         return export_web(options.output, file, npm=options.npm)
 
 
-_TARGETS: dict[str, Callable[[argparse.Namespace], Path]] = {
-    "speechbrain": _to_speechbrain,
-    "onnx": _to_onnx,
-    "onnx-int8": _to_onnx_int8,
-    "hub": _to_hub,
-    "web": _to_web,
+#: By ``--to``: what writes it, and what ``--output`` then is, in words.
+TARGETS: dict[str, tuple[Callable[[argparse.Namespace], Path], str]] = {
+    "speechbrain": (_to_speechbrain, "a folder that SpeechBrain loads"),
+    "onnx": (_to_onnx, "a file, waveform to embedding"),
+    "onnx-int8": (_to_onnx_int8, "the same, its layers computing in int8"),
+    "hub": (_to_hub, "the folder that `speechbrain-kd push` uploads"),
+    "web": (_to_web, "a folder with a page that compares two voices"),
 }
 
 

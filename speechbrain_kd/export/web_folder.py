@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from speechbrain_kd.atomic import atomic_path
+from speechbrain_kd.atomic import atomic_path, is_foreign
 from speechbrain_kd.export.web_runtime import FILES, VERSION, unpack_runtime
 from speechbrain_kd.runtime import SpeakerVerifier
 from speechbrain_kd.runtime.waveform import SILENCE
@@ -82,11 +82,7 @@ def export_web(
 
 def _refuse_others(folder: Path) -> None:
     """What is no page of ours is not replaced."""
-    if folder.is_dir():
-        spared = any(folder.iterdir()) and not _is_page(folder)
-    else:
-        spared = folder.exists()
-    if spared:
+    if is_foreign(folder, _is_page):
         raise ValueError(
             f"{folder}: expected a new folder, an empty one or a page that "
             "this command wrote, to replace; there is something else"

@@ -91,8 +91,7 @@ class CentrePosteriors(DistillationTerm):
         labels: torch.Tensor,
     ) -> torch.Tensor:
         """KL divergence. Shapes [batch, dim], [batch] → scalar."""
-        centres, known, _ = self.centres(teacher, labels)
-        placed = self.centres.placed(teacher)
+        centres, known, _, placed = self.centres(teacher, labels)
         posteriors = [
             functional.log_softmax(
                 (functional.normalize(rows, dim=-1) @ centres.T)

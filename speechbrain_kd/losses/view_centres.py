@@ -28,7 +28,7 @@ class ViewCentres(LateBuffers):
     -------
     >>> centres = ViewCentres()
     >>> centres.expect(classes=2, unlabelled=1)
-    >>> rows, known, own = centres(torch.eye(2), torch.tensor([1, -1]))
+    >>> rows, known, own, _ = centres(torch.eye(2), torch.tensor([1, -1]))
     >>> known, own
     (tensor([False,  True,  True]), tensor([1, 2]))
     >>> rows
@@ -62,7 +62,7 @@ class ViewCentres(LateBuffers):
 
     def forward(
         self, teacher: torch.Tensor, labels: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
         """Meets the views of a batch; gives all centres.
 
         Arguments
@@ -75,10 +75,11 @@ class ViewCentres(LateBuffers):
 
         Returns
         -------
-        tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+        tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
             Unit centres [rows, dim], zeros where nothing was met; which are
             known, [rows]; the row of each utterance's own, [batch], which is
-            ``rows`` where it has none.
+            ``rows`` where it has none; the teacher's embeddings as they are
+            compared with the centres, of norm 1, [batch, dim].
         """
         rows = self.classes + self.others
         teacher = functional.normalize(teacher.detach().float(), dim=-1)
@@ -91,34 +92,12 @@ class ViewCentres(LateBuffers):
             self._add(teacher, own)
         known = self.counts > 0
         if not self.centre:
-            return functional.normalize(self.sums, dim=-1), known, own
-        rows = self.sums / self.counts.clamp(min=1)[:, None] - self.mean()
-        rows = functional.normalize(rows, dim=-1) * known[:, None]
-        return rows, known, own
-
-    def mean(self) -> torch.Tensor:
-        """Of the centres that are known, each alike, [dim]."""
-        known = (self.counts > 0).to(self.sums)
+            return functional.normalize(self.sums, dim=-1), known, own, teacher
         means = self.sums / self.counts.clamp(min=1)[:, None]
-        return means.sum(dim=0) / known.sum().clamp(min=1)
-
-    def placed(self, teacher: torch.Tensor) -> torch.Tensor:
-        """The teacher's embeddings as they are compared with the centres.
-
-        Arguments
-        ---------
-        teacher : torch.Tensor
-            Shape [batch, dim].
-
-        Returns
-        -------
-        torch.Tensor
-            Of norm 1, without the mean where it is taken off.
-        """
-        rows = functional.normalize(teacher.float(), dim=-1)
-        if self.centre:
-            rows = functional.normalize(rows - self.mean(), dim=-1)
-        return rows
+        mean = means.sum(dim=0) / known.sum().clamp(min=1)
+        rows = functional.normalize(means - mean, dim=-1) * known[:, None]
+        placed = functional.normalize(teacher - mean, dim=-1)
+        return rows, known, own, placed
 
     @torch.no_grad()
     def _add(self, teacher, own):

@@ -3,12 +3,12 @@
 import html
 import json
 import re
-import shutil
 import subprocess
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from chromium import QUIETLY, chromium
 
 from speechbrain_kd.evaluation.breakdown import Breakdown
 from speechbrain_kd.evaluation.certainty import Interval
@@ -329,17 +329,12 @@ addEventListener("load", () => {
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
     """Runs headless Chromium and gives what it prints."""
-    program = shutil.which("chromium") or shutil.which("chromium-browser")
-    if program is None:
-        pytest.skip("no chromium here: apt-get install chromium")
+    program = chromium()
 
     def run(path, width, *options):
         profile = tmp_path_factory.mktemp("profile")
         command = [
-            program, "--headless", "--no-sandbox", "--disable-gpu",
-            "--disable-quic", "--no-first-run", "--disable-sync",
-            "--disable-background-networking", "--disable-component-update",
-            "--hide-scrollbars", "--host-resolver-rules=MAP * ~NOTFOUND",
+            program, *QUIETLY, "--host-resolver-rules=MAP * ~NOTFOUND",
             f"--user-data-dir={profile}", f"--window-size={width},900",
             *options, path.as_uri(),
         ]  # fmt: skip

@@ -7,18 +7,21 @@ import json
 import os
 import struct
 import tarfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 import torch
+from chromium import Page, served
 from small_onnx import encoder
 
 from speechbrain_kd.data.audio import load_audio
 from speechbrain_kd.export import web_runtime
 from speechbrain_kd.export.onnx_facts import OnnxFacts
 from speechbrain_kd.export.onnx_file import export_onnx
+from speechbrain_kd.export.web_folder import export_web
 
 RATE = 16000
 #: The two cards of the page, and where it keeps the score.
@@ -97,6 +100,26 @@ def write_model(path: Path, calibration: dict) -> None:
         mean = torch.cat([model(wave) for wave in waves]).mean(0)
         model.embedding_model.fc.conv.bias -= mean.reshape(-1)
     export_onnx(path, model, OnnxFacts("tiny", calibration=calibration))
+
+
+@contextmanager
+def opened(folder, model, heard):
+    """The page of a model, open; its microphone hears a file over and over."""
+    archive = real_archive()
+    browser = Page(
+        folder / "profile",
+        "--use-fake-device-for-media-stream",
+        f"--use-file-for-fake-audio-capture={heard}",
+    )
+    try:
+        with served(export_web(folder / "page", model, archive)) as address:
+            browser.address = address
+            browser.open(f"{address}/index.html")
+            ready(browser)
+            yield browser
+            assert browser.complaints() == []
+    finally:
+        browser.close()
 
 
 def ready(browser):

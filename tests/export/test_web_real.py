@@ -10,22 +10,10 @@ from pathlib import Path
 
 import pytest
 import soundfile
-from chromium import Page, served
-from small_web import (
-    ONE,
-    SCORE,
-    TWO,
-    permit,
-    python,
-    ready,
-    real_archive,
-    shown,
-    text,
-)
+from small_web import ONE, SCORE, TWO, opened, permit, python, shown, text
 from torchaudio.functional import resample
 
 from speechbrain_kd.data.audio import load_audio
-from speechbrain_kd.export.web_folder import export_web
 from speechbrain_kd.runtime import SpeakerVerifier
 
 pytestmark = pytest.mark.slow
@@ -53,21 +41,8 @@ def page(student, wav, tmp_path_factory):
     folder = tmp_path_factory.mktemp("real")
     heard = folder / "heard.wav"
     soundfile.write(heard, *soundfile.read(wav / SAME[0]), subtype="PCM_16")
-    archive = real_archive()
-    browser = Page(
-        folder / "profile",
-        "--use-fake-device-for-media-stream",
-        f"--use-file-for-fake-audio-capture={heard}",
-    )
-    try:
-        with served(export_web(folder / "page", student, archive)) as address:
-            browser.address = address
-            browser.open(f"{address}/index.html")
-            ready(browser)
-            yield browser
-            assert browser.complaints() == []
-    finally:
-        browser.close()
+    with opened(folder, student, heard) as browser:
+        yield browser
 
 
 def test_trials(page, student, wav):
