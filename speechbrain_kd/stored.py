@@ -56,9 +56,11 @@ def open_views(hparams: dict) -> tuple[Crops, dict | None]:
                 "stored: give teacher_views of at least 1"
             )
         return Crops(length, hparams["seed"], speeds=hparams["speeds"]), None
+    # What the teacher says of a whole utterance holds for any crop of it.
+    whole = hparams["teacher_target"] == "whole"
     views = Views(
         length,
-        hparams["view_seed"],
+        hparams["seed" if whole else "view_seed"],
         count,
         hparams["wav_augment"],
         hparams["teacher_target"],
@@ -164,7 +166,7 @@ def _fill(
         brain.teacher,
         table.ids,
         heard,
-        1 if views.target == "whole" else shown_views(brain),
+        views.passes(brain.hparams.epoch_counter.limit),
         device=brain.device,
         batch_size=brain.hparams.dataloader_options["batch_size"],
         num_workers=brain.hparams.dataloader_options["num_workers"],
@@ -172,11 +174,6 @@ def _fill(
         store_views=views.places,
     )
     return astuple(report)
-
-
-def shown_views(brain: DistillationBrain) -> int:
-    """Views that the training gets to show: no more than its epochs."""
-    return min(brain.crops.views, brain.hparams.epoch_counter.limit)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -58,19 +58,20 @@ class Views(Crops):
         Seed of the views. Runs with one seed share what teachers said.
     views : int
         How many views of an utterance there are, shown in turn, one an epoch.
+        With the target ``whole`` they are new in each epoch: what the teacher
+        says does not depend on them.
     augment : torch.nn.Module | None
         SpeechBrain's ``Augmenter``, applied to each utterance alone.
     target : str
         What the teacher hears: the ``view``; its ``clean`` crop, without the
-        augmentation; or the ``whole`` utterance, once for all views.
+        augmentation; or the ``whole`` utterance, once at each speed.
     speeds : Sequence[float]
         As of ``Crops``; what the teacher hears is as fast.
 
     Raises
     ------
     ValueError
-        If there is no such target, less than one view, or a target that is
-        heard at one speed where there are several.
+        If there is no such target, or less than one view.
 
     Example
     -------
@@ -96,13 +97,8 @@ class Views(Crops):
                 f"teacher_target must be one of {', '.join(TARGETS)}; got "
                 f"{target!r}"
             )
+        views = 0 if target == "whole" else views
         super().__init__(sentence_len, seed, views=views, speeds=speeds)
-        if target == "whole" and not self.one_speed:
-            raise ValueError(
-                "teacher_target whole is heard once, at speed 1.0, and speeds "
-                f"are {list(speeds)}: give teacher_target view or clean, or "
-                "speeds [1.0]"
-            )
         self.augment = augment
         self.target = target
         self.copies = most_copies(augment)
@@ -164,7 +160,7 @@ class Views(Crops):
         bound_to = clean if speed == 1.0 else read
         wavs = self._augmented(utterance, number, clean)
         if self.target == "whole":
-            one = Heard(utterance, 0, edge_sum(wav))
+            one = Heard(utterance, _place(speed), edge_sum(wav))
         elif self.target == "clean":
             one = Heard(utterance, number, audio_sum(bound_to), clean)
         else:
@@ -179,6 +175,8 @@ class Views(Crops):
         self, utterance: str, wav: str, frames: int, number: int
     ) -> list[Heard]:
         """Every waveform that the teacher hears of a view, each once.
+
+        Of whole utterances there is one view for each speed (``passes``).
 
         Arguments
         ---------
@@ -197,7 +195,8 @@ class Views(Crops):
             With their waveforms.
         """
         if self.target == "whole":
-            return [self.fetched(Heard(utterance, 0, edge_sum(wav)), wav)]
+            (place,) = self.places(number)
+            return [self.fetched(Heard(utterance, place, edge_sum(wav)), wav)]
         wavs, heard = self.shown(utterance, wav, frames, number)
         if self.target == "clean":
             return heard[:1]
@@ -209,12 +208,21 @@ class Views(Crops):
         """With the whole utterance, where that is what the teacher hears."""
         if self.target != "whole":
             return one
-        return one._replace(wav=load_audio(wav))
+        speed = _speed_at(one.view)
+        return one._replace(wav=change_speed(load_audio(wav), speed))
+
+    def passes(self, epochs: int) -> int:
+        """How many views the teacher hears of an utterance in a training."""
+        if self.target == "whole":
+            return len(set(self.speeds))
+        return min(self.views, epochs)
 
     def places(self, number: int) -> range:
         """Numbers in the store of what the teacher hears of a view."""
         if self.target == "whole":
-            return range(1)
+            speeds = list(dict.fromkeys(self.speeds))
+            place = _place(speeds[number % len(speeds)])
+            return range(place, place + 1)
         copies = self.copies if self.target == "view" else 1
         return range(number * copies, (number + 1) * copies)
 
@@ -240,3 +248,13 @@ class Views(Crops):
         # Where the augmenter drew fewer, the last is repeated: each view has
         # the same number, which makes a store complete or not.
         return torch.stack(cut + cut[-1:] * (self.copies - len(cut)))
+
+
+def _place(speed: float) -> int:
+    """Number in the store of a whole utterance: the same for any speeds."""
+    return 0 if speed == 1.0 else round(100 * speed)
+
+
+def _speed_at(place: int) -> float:
+    """The speed whose number that is."""
+    return place / 100 if place else 1.0

@@ -6,6 +6,9 @@ from torch.nn import functional
 from speechbrain_kd.losses.late_buffers import LateBuffers
 from speechbrain_kd.losses.term import DistillationTerm
 
+#: Whose embeddings are seen from the mean.
+SIDES = ("both", "teacher")
+
 
 class CentredTerm(LateBuffers, DistillationTerm):
     """A term on embeddings less the mean of the teacher's.
@@ -13,9 +16,11 @@ class CentredTerm(LateBuffers, DistillationTerm):
     All embeddings of a teacher share a direction, and those of one source
     corpus another: much of a cosine says only that both are speech. Without
     the mean, what is left tells speakers apart. Whitening gives each
-    direction in which the teacher's embeddings vary the same weight. Both
-    sides are mapped by the teacher's statistics, which ``learn`` takes from
-    its embeddings of training utterances.
+    direction in which the teacher's embeddings vary the same weight. The
+    statistics are the teacher's, which ``learn`` takes from its embeddings
+    of training utterances. By default both sides are mapped by them: the
+    student then has a mean too, which its own cosines feel. Or the teacher's
+    alone: the student learns the mapped embedding itself.
 
     Arguments
     ---------
@@ -30,11 +35,13 @@ class CentredTerm(LateBuffers, DistillationTerm):
     normalise : bool
         Whether the statistics are of unit embeddings, and embeddings are
         brought to unit length before they are mapped.
+    sides : str
+        Whose embeddings are mapped: ``both``, or the ``teacher``'s alone.
 
     Raises
     ------
     ValueError
-        If the shrinkage is out of range.
+        If the shrinkage is out of range, or there are no such sides.
 
     Reference
     ---------
@@ -61,8 +68,14 @@ class CentredTerm(LateBuffers, DistillationTerm):
         whiten: bool = False,
         shrinkage: float = 0.1,
         normalise: bool = True,
+        sides: str = "both",
     ) -> None:
         super().__init__()
+        if sides not in SIDES:
+            raise ValueError(
+                f"{type(self).__name__}: sides must be one of "
+                f"{', '.join(SIDES)}; got {sides!r}"
+            )
         if not 0 < shrinkage <= 1:
             raise ValueError(
                 f"{type(self).__name__}: shrinkage must be above 0 and at "
@@ -72,6 +85,7 @@ class CentredTerm(LateBuffers, DistillationTerm):
         self.whiten = whiten
         self.shrinkage = shrinkage
         self.normalise = normalise
+        self.sides = sides
         self.learns = centre or whiten
         self.register_buffer("mean", None)
         self.register_buffer("whitening", None)
@@ -125,7 +139,7 @@ class CentredTerm(LateBuffers, DistillationTerm):
     def centred(
         self, student: torch.Tensor, teacher: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Both sides mapped; where neither is asked for, as they are.
+        """The sides mapped; where nothing is asked for, as they are.
 
         Arguments
         ---------
@@ -144,7 +158,9 @@ class CentredTerm(LateBuffers, DistillationTerm):
         ValueError
             If ``learn`` was not called.
         """
-        return self._map(student), self._map(teacher)
+        if self.sides == "both":
+            student = self._map(student)
+        return student, self._map(teacher)
 
     def _map(self, rows: torch.Tensor) -> torch.Tensor:
         """Rows [batch, dim] without the mean, whitened."""

@@ -22,11 +22,15 @@ class CosineEmbedding(CentredTerm):
         Whether both are whitened by the teacher's covariance.
     shrinkage : float
         Of the covariance; see ``CentredTerm``.
+    sides : str
+        ``teacher``: the teacher's embeddings alone are centred and whitened,
+        and the student learns to give what comes of it.
 
     Raises
     ------
     ValueError
-        If the shrinkage is not above 0 and at most 1.
+        If the shrinkage is not above 0 and at most 1, or there are no such
+        sides.
 
     Reference
     ---------
@@ -47,8 +51,9 @@ class CosineEmbedding(CentredTerm):
         centre: bool = False,
         whiten: bool = False,
         shrinkage: float = 0.1,
+        sides: str = "both",
     ) -> None:
-        super().__init__(centre, whiten, shrinkage)
+        super().__init__(centre, whiten, shrinkage, sides=sides)
 
     def distance(
         self, student: torch.Tensor, teacher: torch.Tensor

@@ -10,6 +10,9 @@ from speechbrain_kd.losses.ramps import CLASSIFICATION, TermWeights
 from speechbrain_kd.losses.shared_classes import SharedClasses
 from speechbrain_kd.losses.term import DistillationTerm
 
+#: Where a projector lies between the student's embeddings and the teacher's.
+PROJECTORS = ("needed", "always")
+
 
 class DistillationObjective(torch.nn.Module):
     """Distillation terms by name, their weights, and what they share.
@@ -38,12 +41,17 @@ class DistillationObjective(torch.nn.Module):
         classification loss the term pulls at the embeddings, measured as
         the training goes on (``GradientBalance``). ``None``: weights are
         factors of the losses.
+    projector : str
+        ``needed``: between dimensions that differ. ``always``: also where
+        they agree, so that the student is taught in its own space, which the
+        labels may use as they like; what a teacher enrolled it then verifies
+        through the projector alone.
 
     Raises
     ------
     ValueError
         If terms and weights do not name the same things, a ramp is none, or
-        there is no such balance.
+        there is no such balance or projector.
 
     Example
     -------
@@ -64,11 +72,18 @@ class DistillationObjective(torch.nn.Module):
         warmup_epochs: float = 0.0,
         ramps: Mapping[str, Sequence[float]] | None = None,
         balance: str | None = None,
+        projector: str = "needed",
     ) -> None:
         super().__init__()
+        if projector not in PROJECTORS:
+            raise ValueError(
+                f"projector must be one of {', '.join(PROJECTORS)}; got "
+                f"{projector!r}"
+            )
         self.schedule = TermWeights(list(terms), weights, warmup_epochs, ramps)
         self.terms = torch.nn.ModuleDict(terms)
         self.balance = balance_of(list(terms), balance)
+        self.projects = projector
         self.projector: torch.nn.Module = torch.nn.Identity()
         self.shared_classes = SharedClasses()
         self.unlabelled = 0  # utterances without labels, times speeds
@@ -104,7 +119,7 @@ class DistillationObjective(torch.nn.Module):
         return weight * self.balance.factor(name)
 
     def project(self, student_dim: int, teacher_dim: int) -> None:
-        """Puts a linear projector between differing dimensions.
+        """Puts a linear projector between the embeddings, where it belongs.
 
         Arguments
         ---------
@@ -113,7 +128,9 @@ class DistillationObjective(torch.nn.Module):
         teacher_dim : int
             Dimension of the teacher's.
         """
-        if self.compares("embeddings") and student_dim != teacher_dim:
+        if not self.compares("embeddings"):
+            return
+        if self.projects == "always" or student_dim != teacher_dim:
             self.projector = torch.nn.Linear(
                 student_dim, teacher_dim, bias=False
             )

@@ -21,17 +21,21 @@ class SquaredErrorEmbedding(CentredTerm):
     centre : bool
         Whether the mean of the teacher's embeddings is taken off both. The
         rest is brought to unit length again where ``normalise`` says so;
-        where it does not, the mean cancels and makes no difference.
+        where it does not, the mean of both cancels.
     whiten : bool
         Whether both are whitened by the teacher's covariance: without
         ``normalise`` the distance is then Mahalanobis'.
     shrinkage : float
         Of the covariance; see ``CentredTerm``.
+    sides : str
+        ``teacher``: the teacher's embeddings alone are centred and whitened,
+        and the student learns to give what comes of it.
 
     Raises
     ------
     ValueError
-        If the shrinkage is not above 0 and at most 1.
+        If the shrinkage is not above 0 and at most 1, or there are no such
+        sides.
 
     Reference
     ---------
@@ -55,8 +59,9 @@ class SquaredErrorEmbedding(CentredTerm):
         centre: bool = False,
         whiten: bool = False,
         shrinkage: float = 0.1,
+        sides: str = "both",
     ) -> None:
-        super().__init__(centre, whiten, shrinkage, normalise)
+        super().__init__(centre, whiten, shrinkage, normalise, sides)
 
     def distance(
         self, student: torch.Tensor, teacher: torch.Tensor

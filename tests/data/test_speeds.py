@@ -107,14 +107,18 @@ def test_the_class_is_the_speaker_and_the_speed(corpus, tmp_path):
         make_label_encoder(corpus.speakers, path)
 
 
+class NoStore:
+    """A store in which nothing is yet."""
+
+    dim = 2
+
+    def read(self, utterance, view, crop_sum):
+        """Has no answer."""
+        return None
+
+
 @pytest.mark.parametrize("target", ["view", "clean"])
 def test_the_teacher_hears_the_view_at_its_speed(corpus, tmp_path, target):
-    class NoStore:
-        dim = 2
-
-        def read(self, utterance, view, crop_sum):
-            return None
-
     views = Views(0.5, 3, 8, target=target, speeds=SPEEDS)
     encoder = make_label_encoder(corpus.speakers, tmp_path / "l.txt", SPEEDS)
     data = make_dataset(
@@ -133,9 +137,41 @@ def test_the_teacher_hears_the_view_at_its_speed(corpus, tmp_path, target):
     assert batch.sig.data.shape == (4, 8000)
 
 
-def test_a_whole_utterance_has_one_speed():
-    with pytest.raises(ValueError, match="whole is heard once, at speed 1.0"):
-        Views(1.0, 1, target="whole", speeds=SPEEDS)
+def test_the_teacher_hears_the_whole_once_at_each_speed(corpus, tmp_path):
+    views = Views(0.5, 3, 8, target="whole", speeds=SPEEDS)
+    encoder = make_label_encoder(corpus.speakers, tmp_path / "l.txt", SPEEDS)
+    data = make_dataset(
+        corpus.train_csv, corpus.data_root, views, encoder, {8000: NoStore()}
+    )
+    row = data.data.row(0)
+    arguments = row["id"], row["wav"], int(row["stop"])
+    whole = load_audio(row["wav"])
+    assert views.passes(epochs=1) == len(set(SPEEDS)) == 3
+    asked = [views.heard(*arguments, number)[0] for number in range(3)]
+    by_place = {one.view: one.wav for one in asked}
+    assert set(by_place) == {0, 90, 125}
+    for place, speed in ((0, 1.0), (90, 0.9), (125, 1.25)):
+        assert torch.equal(by_place[place], change_speed(whole, speed))
+    crops = set()
+    for epoch in range(1, 25):
+        views.set_epoch(epoch)
+        (item,) = [one for one in data if one["id"] == row["id"]]
+        speed = views.speed(row["id"])
+        (heard,) = item["heard"]
+        assert torch.equal(heard.wav, change_speed(whole, speed))
+        crops.add(tuple(item["sig"][0, :50].tolist()))
+    # The student's crops are new in each epoch, not 8 in turn.
+    assert len(crops) > 16
+
+
+def test_whole_utterances_are_stored_alike_for_any_speeds():
+    one = Views(0.5, 1, target="whole")
+    other = Views(0.5, 2, target="whole", speeds=[0.8, *SPEEDS])
+    assert one.recipe() == other.recipe()
+    places = [list(other.places(number)) for number in range(4)]
+    assert places == [[80], [0], [90], [125]]
+    assert list(one.places(0)) == [0] and one.passes(60) == 1
+    assert Views(0.5, 1, 8).passes(60) == 8 and Views(0.5, 1, 8).passes(3) == 3
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ WAYS = [
     {"whiten": True},
     {"centre": True, "whiten": True, "shrinkage": 0.3},
 ]
+TEACHERS = [way | {"sides": "teacher"} for way in WAYS]
 
 
 def random(*shape, seed=0):
@@ -74,6 +75,43 @@ def test_centred_by_a_loop():
     squared = taught(SquaredErrorEmbedding, {"centre": True})
     both = squared(student, teacher).item()
     assert both == pytest.approx(2 * expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", [CosineEmbedding, SquaredErrorEmbedding])
+def test_the_teachers_side_alone(kind):
+    """Equal to the plain term on a teacher whose mean was taken off by hand."""
+    student, teacher = random(2, 6, DIM)
+    term = taught(kind, {"centre": True, "sides": "teacher"})
+    mean = normalize(seen(), dim=-1).mean(dim=0)
+    moved = normalize(teacher, dim=-1) - mean
+    torch.testing.assert_close(term(student, teacher), kind()(student, moved))
+    both = taught(kind, {"centre": True})(student, teacher)
+    assert (term(student, teacher) - both).abs() > 1e-3
+
+
+def test_sides_that_are_none():
+    with pytest.raises(ValueError, match="CosineEmbedding: sides .*'student'"):
+        CosineEmbedding(centre=True, sides="student")
+
+
+@pytest.mark.parametrize("way", TEACHERS)
+@pytest.mark.parametrize("kind", [CosineEmbedding, SquaredErrorEmbedding])
+def test_the_teachers_side_at_its_minimum(kind, way):
+    term = taught(kind, way)
+    student, teacher = (x.requires_grad_() for x in random(2, 6, DIM))
+    _, target = term.centred(student, teacher)
+    assert term(target, teacher).item() == pytest.approx(0, abs=1e-5)
+    before = term(student, teacher)
+    before.backward()
+    assert before > 0.01 and teacher.grad is None
+    assert term(student.detach() - 1e-3 * student.grad, teacher) < before
+    torch.testing.assert_close(
+        term(7 * student, 0.1 * teacher), term(student, teacher)
+    )
+    exact = term(student.bfloat16().float(), teacher.bfloat16().float())
+    with torch.autocast("cpu", torch.bfloat16):
+        value = term(student.bfloat16(), teacher.bfloat16())
+    assert value.item() == pytest.approx(exact.item(), rel=1e-5)
 
 
 def test_whitened_embeddings_vary_alike():

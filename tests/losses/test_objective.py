@@ -83,6 +83,20 @@ def test_projector_only_between_differing_dimensions(outputs):
     assert weight.grad.abs().sum() > 0
 
 
+def test_a_projector_also_between_equal_dimensions(outputs):
+    always = objective(projector="always")
+    always.project(6, 6)
+    (weight,) = always.parameters()
+    assert weight.shape == (6, 6)
+    student, teacher = outputs
+    expected = CosineEmbedding()(
+        student["embeddings"] @ weight.T, teacher["embeddings"]
+    )
+    torch.testing.assert_close(always(student, teacher)["embedding"], expected)
+    with pytest.raises(ValueError, match="needed, always; got 'never'"):
+        objective(projector="never")
+
+
 def test_no_projector_without_an_embedding_term():
     alone = DistillationObjective(
         {"posteriors": PosteriorKL()}, {"classification": 1, "posteriors": 1}
