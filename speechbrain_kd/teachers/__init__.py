@@ -11,6 +11,7 @@ from speechbrain_kd.teachers.exported import ExportedTeacher
 from speechbrain_kd.teachers.labels import align_classes
 from speechbrain_kd.teachers.onnx import OnnxTeacher
 from speechbrain_kd.teachers.prototypes import PrototypeTeacher
+from speechbrain_kd.teachers.reduced import ReducedTeacher
 from speechbrain_kd.teachers.run import RunTeacher
 from speechbrain_kd.teachers.speechbrain import SpeechBrainTeacher
 from speechbrain_kd.teachers.torch_module import TorchTeacher
@@ -22,6 +23,7 @@ __all__ = [
     "ExportedTeacher",
     "OnnxTeacher",
     "PrototypeTeacher",
+    "ReducedTeacher",
     "RunTeacher",
     "SpeechBrainTeacher",
     "Teacher",

@@ -11,11 +11,12 @@ from torch.nn.functional import normalize
 from speechbrain_kd.teachers.base import Teacher
 from speechbrain_kd.teachers.heard import Heard
 from speechbrain_kd.teachers.remembered import Arrays
+from speechbrain_kd.teachers.wrapped import WrappedTeacher
 
 logger = logging.getLogger(__name__)
 
 
-class PrototypeTeacher(Teacher):
+class PrototypeTeacher(WrappedTeacher):
     """Any teacher with the training speakers as its classes.
 
     The centre of a speaker is the mean of the unit embeddings of some of its
@@ -70,13 +71,7 @@ class PrototypeTeacher(Teacher):
         utterances_per_speaker: int | None = 20,
         seconds: float | None = 4.0,
     ) -> None:
-        super().__init__(
-            teacher.source,
-            teacher.embedding_dim,
-            trained_on=teacher.trained_on,
-            digests=teacher.digests,
-            cosine_logits=True,
-        )
+        super().__init__(teacher, cosine_logits=True)
         _check_positive(
             centres=centres,
             utterances_per_speaker=utterances_per_speaker,
@@ -89,8 +84,6 @@ class PrototypeTeacher(Teacher):
                     "as many utterances_per_speaker; got "
                     f"{utterances_per_speaker}"
                 )
-        self.teacher = teacher
-        self.revision = teacher.revision
         self.centres = centres
         self.utterances_per_speaker = utterances_per_speaker
         self.seconds = seconds
@@ -156,40 +149,9 @@ class PrototypeTeacher(Teacher):
             rows.append(own)
         return {"rows": np.concatenate(rows), "speakers": np.array(speakers)}
 
-    @property
-    def answer_dim(self) -> int:
-        """As the teacher's."""
-        return self.teacher.answer_dim
-
-    def answer(self, wavs: torch.Tensor) -> torch.Tensor:
-        """As the teacher's."""
-        return self.teacher.answer(wavs)
-
     def fingerprint(self) -> str:
         """The teacher's: the embeddings are."""
         return self.teacher.fingerprint()
-
-    def answer_fingerprint(self) -> str:
-        """The teacher's: its store serves both."""
-        return self.teacher.answer_fingerprint()
-
-    def target(self, answers: torch.Tensor) -> torch.Tensor:
-        """As the teacher's."""
-        return self.teacher.target(answers)
-
-    def feature_key(self) -> tuple | None:
-        """As the teacher's."""
-        return self.teacher.feature_key()
-
-    def encode(self, wavs: torch.Tensor, lens: torch.Tensor) -> torch.Tensor:
-        """As the teacher's."""
-        return self.teacher.encode(wavs, lens)
-
-    def encode_features(
-        self, feats: torch.Tensor, lens: torch.Tensor
-    ) -> torch.Tensor:
-        """As the teacher's."""
-        return self.teacher.encode_features(feats, lens)
 
     def classify(self, embeddings: torch.Tensor) -> torch.Tensor | None:
         """Cosines ``[batch, speakers]`` with the best centre of each."""

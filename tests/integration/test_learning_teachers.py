@@ -34,6 +34,17 @@ combine: average
 weights: eer
 """
 
+_REDUCED = """\
+!new:speechbrain_kd.teachers.ReducedTeacher
+dim: 16
+centre: True
+teacher: !new:speechbrain_kd.teachers.EnsembleTeacher
+    teachers:
+        - !include:{teacher}
+        - !include:{teacher}
+    weights: eer
+"""
+
 
 @pytest.fixture
 def prototypes(teacher, tmp_path):
@@ -98,6 +109,23 @@ def test_an_ensemble_distils(
     assert term.teacher_scale == 1.0
     log = (folder / "log.txt").read_text()
     assert "Ensemble: EER" in log and "Ensemble: weight" in log
+
+
+def test_an_ensemble_in_the_students_dimensions(
+    tiny_corpus, teacher, tmp_path, watched, training_only
+):
+    fragment = tmp_path / "reduced.yaml"
+    fragment.write_text(_REDUCED.format(teacher=teacher))
+    folder = distil(
+        tiny_corpus, tmp_path / "run", fragment, *VIEWS, objective=EMBEDDING
+    )
+    first, last = train_log(folder)
+    assert last["train embedding"] < first["train embedding"]
+    (store,) = watched.brain.stores.values()
+    assert store.dim == 32 and watched.brain.teacher.embedding_dim == 16
+    objective = watched.brain.hparams.distillation
+    assert isinstance(objective.projector, torch.nn.Identity)
+    assert "16 of 32 dimensions, which hold" in (folder / "log.txt").read_text()
 
 
 def test_two_ranks_have_the_same_prototypes(tiny_corpus, prototypes, tmp_path):
