@@ -170,6 +170,34 @@ def test_other_targets_of_an_augmented_view(
     assert held == [True, target == "clean"]
 
 
+def test_whole_utterances_are_asked_about_once_at_each_speed(
+    tiny_corpus, teacher, tmp_path, watched, training_only
+):
+    common = (
+        "--teacher_target=whole",
+        "--teacher_views=1",
+        f"--store_folder={tmp_path / 'store'}",
+        "--store_ahead=True",
+        "--number_of_epochs=3",
+    )
+
+    def run(name, speeds):
+        folder = tmp_path / name / "run"
+        options = (*common, f"--speeds={speeds}")
+        distil(*(tiny_corpus, folder, teacher, *options), objective=EMBEDDING)
+        lines = (folder / "timing.jsonl").read_text().splitlines()
+        filled = next(json.loads(one) for one in lines if "asked" in one)
+        return filled["views_asked"], filled["views_kept"]
+
+    assert run("one", "[1.0, 0.9, 0.9]") == (48, 0)
+    (store,) = watched.brain.stores.values()
+    names = list(watched.data.data_ids)
+    held = [store.holds(names, place).all() for place in (0, 90, 110)]
+    assert held == [True, True, False]
+    # Other speeds: what was said serves them too.
+    assert run("two", "[1.1, 1.0, 0.9]") == (24, 48)
+
+
 def test_the_order_of_classes_is_nothing(
     tiny_corpus, plain_run, teacher, tmp_path, training_only
 ):
