@@ -157,17 +157,22 @@ class TaughtBrain(ScheduledBrain):
         targets, wavs = batch.target.data, batch.sig.data
         missing = [row for row, one in enumerate(batch.heard) if one]
         if missing:
-            heard = [batch.heard[row] for row in missing]
+            keys = [batch.heard[row][:2] for row in missing]
+            # Copies of a view may have one answer: it is asked for once.
+            rows = dict(zip(keys, missing, strict=True))
+            heard = [batch.heard[row] for row in rows.values()]
             asked = ask(
                 self.teacher,
                 [
                     wavs[row] if one.wav is None else one.wav.to(wavs.device)
-                    for row, one in zip(missing, heard, strict=True)
+                    for row, one in zip(rows.values(), heard, strict=True)
                 ],
                 self.device,
             )
             store = self.stores[self.crops.frames]
-            targets[missing] = store.round(asked).to(targets.device)
+            place = {key: number for number, key in enumerate(rows)}
+            told = store.round(asked)[[place[key] for key in keys]]
+            targets[missing] = told.to(targets.device)
             self._keep(store, heard, asked)
         return targets
 

@@ -75,8 +75,10 @@ def make_dataset(
     def view_pipeline(utterance, wav, stop):
         wavs, heard = crops.shown(utterance, wav, int(stop))
         ask, target = read_targets(stores[crops.frames], heard)
-        ask = [one and crops.fetched(one, wav) for one in ask]
-        return wavs, ask, target
+        # Copies of a view may have one answer: its audio is read once.
+        alone = {id(one): one for one in ask if one}
+        alone = {key: crops.fetched(one, wav) for key, one in alone.items()}
+        return wavs, [one and alone[id(one)] for one in ask], target
 
     speeds = sorted(set(crops.speeds))
 

@@ -23,6 +23,8 @@ from speechbrain_kd.data.speeds import (
 )
 from speechbrain_kd.data.views import Views
 from speechbrain_kd.experiment import Experiment
+from speechbrain_kd.stored import open_stores
+from speechbrain_kd.teachers import Teacher
 
 SPEEDS = (1.0, 1.0, 0.9, 1.25)
 
@@ -172,6 +174,20 @@ def test_whole_utterances_are_stored_alike_for_any_speeds():
     assert places == [[80], [0], [90], [125]]
     assert list(one.places(0)) == [0] and one.passes(60) == 1
     assert Views(0.5, 1, 8).passes(60) == 8 and Views(0.5, 1, 8).passes(3) == 3
+
+
+def test_whole_utterances_serve_crops_of_any_length(tmp_path):
+    class Answers(Teacher):
+        def answer_fingerprint(self):
+            return "answers"
+
+    teacher = Answers("answers", 2).freeze()
+    views = Views(0.5, 1, target="whole", speeds=SPEEDS)
+    short, long = open_stores(tmp_path, teacher, views, [0.5, 1.2]).values()
+    assert short.path == long.path
+    assert long.read("one", 90, 7) is None
+    short.write(["one"], [90], [7], torch.tensor([[1.0, 2.0]]))
+    assert long.read("one", 90, 7).tolist() == [1.0, 2.0]
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from small_runs import (
 
 from speechbrain_kd.teachers import RunTeacher
 from speechbrain_kd.teachers.speechbrain import SpeechBrainTeacher
+from speechbrain_kd.teachers.store import TeacherStore
 
 NO_LABELS = ("--compute_cost=null", "--margin_schedule=null")
 
@@ -143,8 +144,17 @@ def test_the_teacher_hears_each_of_two_views_once(
 
 @pytest.mark.parametrize("target", ["clean", "whole"])
 def test_other_targets_of_an_augmented_view(
-    tiny_corpus, teacher, tmp_path, watched, training_only, target
+    tiny_corpus, teacher, tmp_path, watched, training_only, target, monkeypatch
 ):
+    """Copies of one view share their answer: each is asked for once."""
+    asked = []
+    write = TeacherStore.write
+
+    def counting(self, utterances, views, *given):
+        asked.extend(zip(utterances, views, strict=True))
+        return write(self, utterances, views, *given)
+
+    monkeypatch.setattr(TeacherStore, "write", counting)
     augment = tmp_path / "augment.yaml"
     augment.write_text(
         "!new:speechbrain.augment.augmenter.Augmenter\n"
@@ -156,10 +166,10 @@ def test_other_targets_of_an_augmented_view(
         f"--teacher_target={target}",
         f"--wav_augment={augment}",
         f"--store_folder={tmp_path / 'store'}",
-        "--store_ahead=True",
         "--number_of_epochs=2",
     )
     folder = distil(tiny_corpus, tmp_path / "run", teacher, *options)
+    assert len(asked) == len(set(asked)) == (48 if target == "clean" else 24)
     log = train_log(folder)
     assert log[-1]["train embedding"] < log[0]["train embedding"]
     (store,) = watched.brain.stores.values()
