@@ -119,20 +119,28 @@ class NoStore:
         return None
 
 
-@pytest.mark.parametrize("target", ["view", "clean"])
-def test_the_teacher_hears_the_view_at_its_speed(corpus, tmp_path, target):
-    views = Views(0.5, 3, 8, target=target, speeds=SPEEDS)
-    encoder = make_label_encoder(corpus.speakers, tmp_path / "l.txt", SPEEDS)
+def first_utterance(corpus, folder, views):
+    """A dataset, the first of its utterances as views take it, its audio."""
+    encoder = make_label_encoder(corpus.speakers, folder / "l.txt", SPEEDS)
     data = make_dataset(
         corpus.train_csv, corpus.data_root, views, encoder, {8000: NoStore()}
     )
     row = data.data.row(0)
-    arguments = row["id"], row["wav"], int(row["stop"])
-    whole = load_audio(row["wav"])
+    return (
+        data,
+        (row["id"], row["wav"], int(row["stop"])),
+        load_audio(row["wav"]),
+    )
+
+
+@pytest.mark.parametrize("target", ["view", "clean"])
+def test_the_teacher_hears_the_view_at_its_speed(corpus, tmp_path, target):
+    views = Views(0.5, 3, 8, target=target, speeds=SPEEDS)
+    data, arguments, whole = first_utterance(corpus, tmp_path, views)
     for number in range(8):
-        speed = views.speed(row["id"], number)
+        speed = views.speed(arguments[0], number)
         (one,) = views.heard(*arguments, number)
-        start, length = views.bounds(row["id"], len(whole), number)
+        start, length = views.bounds(arguments[0], len(whole), number)
         read = whole[start : start + length]
         assert torch.equal(one.wav, change_speed(read, speed)[:8000])
     batch = collate([data[index] for index in range(4)])
@@ -141,13 +149,7 @@ def test_the_teacher_hears_the_view_at_its_speed(corpus, tmp_path, target):
 
 def test_the_teacher_hears_the_whole_once_at_each_speed(corpus, tmp_path):
     views = Views(0.5, 3, 8, target="whole", speeds=SPEEDS)
-    encoder = make_label_encoder(corpus.speakers, tmp_path / "l.txt", SPEEDS)
-    data = make_dataset(
-        corpus.train_csv, corpus.data_root, views, encoder, {8000: NoStore()}
-    )
-    row = data.data.row(0)
-    arguments = row["id"], row["wav"], int(row["stop"])
-    whole = load_audio(row["wav"])
+    data, arguments, whole = first_utterance(corpus, tmp_path, views)
     assert views.passes(epochs=1) == len(set(SPEEDS)) == 3
     asked = [views.heard(*arguments, number)[0] for number in range(3)]
     by_place = {one.view: one.wav for one in asked}
@@ -157,8 +159,8 @@ def test_the_teacher_hears_the_whole_once_at_each_speed(corpus, tmp_path):
     crops = set()
     for epoch in range(1, 25):
         views.set_epoch(epoch)
-        (item,) = [one for one in data if one["id"] == row["id"]]
-        speed = views.speed(row["id"])
+        (item,) = [one for one in data if one["id"] == arguments[0]]
+        speed = views.speed(arguments[0])
         (heard,) = item["heard"]
         assert torch.equal(heard.wav, change_speed(whole, speed))
         crops.add(tuple(item["sig"][0, :50].tolist()))
