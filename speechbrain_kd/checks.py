@@ -34,6 +34,9 @@ _NUMBERS = (
     "view_seed",
 )
 
+#: Made by a class; keys alone would be a mapping that breaks when it is used.
+_OBJECTS = ("average", "distillation", "large_margin", "teacher")
+
 
 def check_values(file: Path, values: Mapping[str, Any]) -> None:
     """Refuses values with which a run would break after it has begun.
@@ -71,6 +74,13 @@ def check_values(file: Path, values: Mapping[str, Any]) -> None:
             _check_unlabelled(values)
     except ValueError as error:
         raise ValueError(f"{file}: {error}") from None
+    for key in _OBJECTS:
+        if isinstance(values[key], Mapping):
+            raise ValueError(
+                f"{file}: {key} must be null or an object (!new:…), and got "
+                f"keys alone, {dict(values[key])}: they change parts of one "
+                "where the yaml has one"
+            )
     if values["distillation"] is not None and values["teacher"] is None:
         raise ValueError(
             f"{file}: distillation has terms but teacher is null: name a "

@@ -188,7 +188,9 @@ class Experiment:
                     f"{self.file}: {BASE} names {base}, which does not exist"
                 )
             self._written = dict.fromkeys(own, self.file) | self._written
-            self.overrides = dict(own) | self.overrides
+            # As on a yaml without a base: mappings are merged.
+            _override(own, self.overrides)
+            self.overrides = dict(own)
             self.file = base
             own = self._tree()
             self.keys |= set(own) - {BASE}

@@ -139,6 +139,29 @@ def test_the_command_line_beats_the_heir_and_the_heir_its_base(tmp_path):
     assert values["sentence_len"] == 4.0
 
 
+def test_a_part_of_what_an_heir_says_can_be_changed():
+    """And the rest of it stays, not what its base had in its place."""
+    recipe = ROOT / "recipes/VoxCeleb/SpeakerKD/hparams"
+    values = Experiment(
+        recipe / "large_margin_ecapa_c64.yaml",
+        "data_folder: x\nlarge_margin: {margin: 0.3}\n"
+        "distillation: {weights: {posteriors: 7}}",
+    ).values
+    stage = values["large_margin"]
+    assert stage.tag.endswith("LargeMarginStage")
+    assert stage.arguments["margin"] == 0.3
+    assert stage.arguments["sentence_len"] == 6.0
+    given = values["distillation"].arguments
+    assert given["projector"] == "always"
+    expected = {"classification": 1.0, "posteriors": 7, "centres": 1.0}
+    assert given["weights"] == expected
+
+
+def test_keys_alone_are_no_object():
+    with pytest.raises(ValueError, match=r"large_margin must be null .* 0\.3"):
+        Experiment(STUDENT, "large_margin: {margin: 0.3}")
+
+
 def test_keys_that_are_no_mistakes(tmp_path):
     text = "random_chunk: True\nmine: 3\nseed: !ref <mine>\n__note: x\n"
     experiment = Experiment(
