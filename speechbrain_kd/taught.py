@@ -155,24 +155,25 @@ class TaughtBrain(ScheduledBrain):
         What it says is stored at once, so it hears each view once.
         """
         targets, wavs = batch.target.data, batch.sig.data
-        missing = [row for row, one in enumerate(batch.heard) if one]
-        if missing:
-            keys = [batch.heard[row][:2] for row in missing]
-            # Copies of a view may have one answer: it is asked for once.
-            rows = dict(zip(keys, missing, strict=True))
-            heard = [batch.heard[row] for row in rows.values()]
+        rows = {}  # by view: copies of one may share its answer
+        for row, one in enumerate(batch.heard):
+            if one:
+                rows.setdefault((one.utterance, one.view), []).append(row)
+        if rows:
+            firsts = [own[0] for own in rows.values()]
+            heard = [batch.heard[row] for row in firsts]
             asked = ask(
                 self.teacher,
                 [
                     wavs[row] if one.wav is None else one.wav.to(wavs.device)
-                    for row, one in zip(rows.values(), heard, strict=True)
+                    for row, one in zip(firsts, heard, strict=True)
                 ],
                 self.device,
             )
             store = self.stores[self.crops.frames]
-            place = {key: number for number, key in enumerate(rows)}
-            told = store.round(asked)[[place[key] for key in keys]]
-            targets[missing] = told.to(targets.device)
+            told = store.round(asked).to(targets.device)
+            for own, answer in zip(rows.values(), told, strict=True):
+                targets[own] = answer
             self._keep(store, heard, asked)
         return targets
 

@@ -76,9 +76,9 @@ def make_dataset(
         wavs, heard = crops.shown(utterance, wav, int(stop))
         ask, target = read_targets(stores[crops.frames], heard)
         # Copies of a view may have one answer: its audio is read once.
-        alone = {id(one): one for one in ask if one}
-        alone = {key: crops.fetched(one, wav) for key, one in alone.items()}
-        return wavs, [one and alone[id(one)] for one in ask], target
+        views = {one.view: one for one in ask if one}
+        audio = {view: crops.fetched(views[view], wav) for view in views}
+        return wavs, [one and audio[one.view] for one in ask], target
 
     speeds = sorted(set(crops.speeds))
 

@@ -62,8 +62,6 @@ class PrototypeTeacher(WrappedTeacher):
             [0.7071, 1.0000]])
     """
 
-    learns = True
-
     def __init__(
         self,
         teacher: Teacher,
@@ -71,7 +69,9 @@ class PrototypeTeacher(WrappedTeacher):
         utterances_per_speaker: int | None = 20,
         seconds: float | None = 4.0,
     ) -> None:
-        super().__init__(teacher, cosine_logits=True)
+        super().__init__(
+            teacher, utterances_per_speaker, seconds, cosine_logits=True
+        )
         _check_positive(
             centres=centres,
             utterances_per_speaker=utterances_per_speaker,
@@ -85,19 +85,14 @@ class PrototypeTeacher(WrappedTeacher):
                     f"{utterances_per_speaker}"
                 )
         self.centres = centres
-        self.utterances_per_speaker = utterances_per_speaker
-        self.seconds = seconds
         self.register_buffer("rows", None, persistent=False)
         self.register_buffer("class_of_row", None, persistent=False)
         self.freeze()
 
     def learn(self, training: Heard, validation: Heard | None) -> None:
         """Finds the centres of the training speakers."""
-        if self.teacher.learns:
-            self.teacher.learn(training, validation)
-            self.embedding_dim = self.teacher.embedding_dim
-            self.digests = dict(self.teacher.digests)
-        some = training.some(self.utterances_per_speaker, self.seconds)
+        some = self.lesson(training, validation)
+        self.embedding_dim = self.teacher.embedding_dim
         follows_from = {
             "teacher": self.teacher.fingerprint(),
             "centres": self.centres,

@@ -58,8 +58,6 @@ class ReducedTeacher(WrappedTeacher):
     tensor([[0.6000, 0.8000]])
     """
 
-    learns = True
-
     def __init__(
         self,
         teacher: Teacher,
@@ -76,24 +74,21 @@ class ReducedTeacher(WrappedTeacher):
             )
         super().__init__(
             teacher,
+            utterances_per_speaker,
+            seconds,
             embedding_dim=dim,
             labels=teacher.labels,
             cosine_logits=teacher.cosine_logits,
         )
         self.centre = centre
-        self.utterances_per_speaker = utterances_per_speaker
-        self.seconds = seconds
         self.register_buffer("axes", None, persistent=False)
         self.register_buffer("mean", None, persistent=False)
         self.freeze()
 
     def learn(self, training: Heard, validation: Heard | None) -> None:
         """Finds the axes."""
-        if self.teacher.learns:
-            self.teacher.learn(training, validation)
-            self.labels = self.teacher.labels
-        self.digests = dict(self.teacher.digests)
-        some = training.some(self.utterances_per_speaker, self.seconds)
+        some = self.lesson(training, validation)
+        self.labels = self.teacher.labels
         follows_from = {
             "teacher": self.teacher.fingerprint(),
             "dim": self.embedding_dim,

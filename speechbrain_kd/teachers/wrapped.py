@@ -3,22 +3,36 @@
 import torch
 
 from speechbrain_kd.teachers.base import Teacher
+from speechbrain_kd.teachers.heard import Heard
 
 
 class WrappedTeacher(Teacher):
     """Asks another teacher, whose stored answers serve both.
 
-    Subclasses say what follows from an answer: ``target``, ``classify``.
+    Subclasses say what follows from an answer (``target``, ``classify``), and
+    ``learn`` it from what ``lesson`` gives.
 
     Arguments
     ---------
     teacher : Teacher
         Whose answers are used.
+    utterances_per_speaker : int | None
+        Most utterances of a speaker to learn from; None takes all.
+    seconds : float | None
+        Most to hear of an utterance; None hears all.
     **about : Any
         As of ``Teacher``, where that is not as the teacher's.
     """
 
-    def __init__(self, teacher: Teacher, **about) -> None:
+    learns = True
+
+    def __init__(
+        self,
+        teacher: Teacher,
+        utterances_per_speaker: int | None,
+        seconds: float | None,
+        **about,
+    ) -> None:
         given = {
             "embedding_dim": teacher.embedding_dim,
             "trained_on": teacher.trained_on,
@@ -27,6 +41,28 @@ class WrappedTeacher(Teacher):
         super().__init__(teacher.source, **given | about)
         self.teacher = teacher
         self.revision = teacher.revision
+        self.utterances_per_speaker = utterances_per_speaker
+        self.seconds = seconds
+
+    def lesson(self, training: Heard, validation: Heard | None) -> Heard:
+        """Lets the teacher learn first; gives what to learn from here.
+
+        Arguments
+        ---------
+        training : Heard
+            The training utterances.
+        validation : Heard | None
+            Held-out utterances of the training speakers.
+
+        Returns
+        -------
+        Heard
+            Some of the training utterances, not more than was asked for.
+        """
+        if self.teacher.learns:
+            self.teacher.learn(training, validation)
+        self.digests = dict(self.teacher.digests)
+        return training.some(self.utterances_per_speaker, self.seconds)
 
     @property
     def answer_dim(self) -> int:
