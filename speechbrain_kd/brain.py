@@ -6,6 +6,7 @@ import speechbrain as sb
 import torch
 
 from speechbrain_kd.checkpoints import AtomicCheckpointer
+from speechbrain_kd.data.tempo import augmented_features
 from speechbrain_kd.losses.labelled import over_labelled
 from speechbrain_kd.losses.ramps import CLASSIFICATION
 from speechbrain_kd.parts import StudentParts
@@ -27,7 +28,8 @@ class DistillationBrain(TaughtBrain):
     The recipe of SpeechBrain's VoxCeleb speaker training, and beside the
     classification loss every term of ``distillation``. The teacher hears
     the very waveforms that the student hears, augmentation included (with
-    ``student_len`` the student hears a part of them). It is never in
+    ``student_len`` the student hears a part of them, and ``fea_augment``
+    changes the student's features alone). It is never in
     ``modules``: not in train mode, not in the optimiser, not in the
     checkpoints, not wrapped by DDP.
 
@@ -178,7 +180,9 @@ class DistillationBrain(TaughtBrain):
             heard, heard_lens = self.parts(wavs, padded, self.epoch, self.step)
             whole = heard.shape == wavs.shape
         feats = self.features(heard, heard_lens)
-        embeddings = self._embed_features(feats, heard_lens)
+        embeddings = self._embed_features(
+            *self._augmented(feats, heard_lens, training)
+        )
         logits = None
         if self.hparams.classifier is not None:
             logits = self.modules.classifier(embeddings.unsqueeze(1))
@@ -191,6 +195,13 @@ class DistillationBrain(TaughtBrain):
     def _augments(self):
         """Whether batches are augmented here, not in the dataset's views."""
         return self.hparams.wav_augment is not None and self.stores is None
+
+    def _augmented(self, feats, lens, training):
+        """The student's features as ``fea_augment`` changes them."""
+        augment = self.hparams.fea_augment
+        if augment is None or not training:
+            return feats, lens
+        return augmented_features(augment, feats, lens)
 
     def compute_objectives(self, predictions, batch, stage):
         """Sums classification and distillation terms by their weights."""

@@ -58,6 +58,7 @@ DEFAULTS: dict[str, Any] = {
     "epoch_counter": None,
     "cuda_graphs": True,
     "wav_augment": None,
+    "fea_augment": None,
     "prepare_noise_data": None,
     "prepare_rir_data": None,
     "compute_cost": None,
@@ -99,6 +100,7 @@ _FRAGMENTS = (
     "embedding_model",
     "distillation",
     "wav_augment",
+    "fea_augment",
     "average",
 )
 
@@ -144,8 +146,8 @@ class Experiment:
         The yaml.
     overrides : str | Mapping
         Replacements, as ``sb.parse_arguments`` returns them. ``teacher``,
-        ``embedding_model``, ``distillation``, ``wav_augment`` and
-        ``average`` may be paths of yaml fragments.
+        ``embedding_model``, ``distillation``, ``wav_augment``,
+        ``fea_augment`` and ``average`` may be paths of yaml fragments.
 
     Raises
     ------

@@ -75,7 +75,8 @@ class Inside:
         stored : bool
             Whether views are stored, which hold embeddings alone.
         in_parts : bool
-            Whether the student hears a part of what the teacher hears.
+            Whether the student hears a part of what the teacher hears, or
+            at another tempo.
 
         Raises
         ------
@@ -100,10 +101,10 @@ class Inside:
         ]
         if in_parts and timed:
             raise ValueError(
-                f"with student_len the student hears a part of what the "
-                f"teacher hears, so that frames of {', '.join(timed)} do not "
-                "correspond: set student_len: null, or compare modules "
-                "without a time axis"
+                "with student_len the student hears a part of what the "
+                "teacher hears, with fea_augment something else, so that "
+                f"frames of {', '.join(timed)} do not correspond: set both "
+                "to null, or compare modules without a time axis"
             )
 
     def attach(self, encoder: torch.nn.Module, teacher: Teacher) -> None:

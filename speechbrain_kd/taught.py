@@ -84,7 +84,8 @@ class TaughtBrain(ScheduledBrain):
             self.embed,
             teacher,
             stored=self.stores is not None,
-            in_parts=self.hparams.student_len is not None,
+            in_parts=self.hparams.student_len is not None
+            or self.hparams.fea_augment is not None,
         )
 
     def _share_classes(self, speakers):
