@@ -45,6 +45,31 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         shutil.rmtree(beside, ignore_errors=True)
 
 
+@contextmanager
+def one_at_a_time(path: str | Path) -> Iterator[None]:
+    """Waits until no other process is in here with the same file.
+
+    Arguments
+    ---------
+    path : str | Path
+        An empty file, which is made and stays; the lock on it ends with its
+        process. On systems without ``fcntl`` nobody waits.
+
+    Yields
+    ------
+    None
+        When it is this process's turn.
+    """
+    try:
+        import fcntl
+    except ImportError:  # not on Windows
+        yield
+        return
+    with open(path, "a") as file:
+        fcntl.lockf(file, fcntl.LOCK_EX)
+        yield
+
+
 def is_foreign(folder: Path, ours: Callable[[Path], bool]) -> bool:
     """Whether something stands where a folder is to be, that is not ours.
 

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
-from speechbrain_kd.atomic import atomic_path
+from speechbrain_kd.atomic import atomic_path, one_at_a_time
 from speechbrain_kd.data.corpus import (
     CSV_NAMES,
     STATE_NAME,
@@ -41,7 +41,7 @@ from speechbrain_kd.data.source import (
 
 logger = logging.getLogger(__name__)
 
-_SCAN = "scan.jsonl"
+_SCAN, _LOCK = "scan.jsonl", "prepare.lock"
 _VERSION = 1
 
 
@@ -64,7 +64,8 @@ def prepare_corpus(
     Never in training are the speakers of the trial list, those that
     ``meta/speakers.csv`` sets to ``test``, and those of a ``test`` folder.
     In distributed training call it on the main process (``run_on_main``),
-    then ``load_corpus`` on all.
+    then ``load_corpus`` on all. Of several processes that prepare one folder
+    at once, as cells of a study may, one does it and the others wait.
 
     Arguments
     ---------
@@ -125,9 +126,11 @@ def prepare_corpus(
         return load_corpus(save_folder)
     check_names(source)
     save_folder.mkdir(parents=True, exist_ok=True)
-    scan_file = ScanFile(save_folder / _SCAN)
-    scan_corpus(source.roots, listings, scan_file, num_workers, progressbar)
-    _write(source, rules, listings, scan_file, save_folder, key)
+    with one_at_a_time(save_folder / _LOCK):
+        if not _is_done(save_folder, key):  # by another process, meanwhile
+            scan = ScanFile(save_folder / _SCAN)
+            scan_corpus(source.roots, listings, scan, num_workers, progressbar)
+            _write(source, rules, listings, scan, save_folder, key)
     return load_corpus(save_folder)
 
 

@@ -3,6 +3,7 @@
 import csv
 import json
 import logging
+import multiprocessing
 import shutil
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain_kd.data import load_corpus, prepare_corpus, scan
 from speechbrain_kd.data.manifest import validation_part
 from speechbrain_kd.data.scan_file import ScanFile
+
+CSVS = ("train.csv", "dev.csv", "test.csv")
 
 
 def write(path, samples=3200, rate=16000, channels=1):
@@ -445,3 +448,29 @@ def test_realvox(realvox, prepare):
     assert {row["spk_id"] for row in train} == set(corpus.speakers)
     assert {row["spk_id"] for row in valid} == set(corpus.speakers)
     assert all(path.is_file() for path in corpus.test_files.values())
+
+
+def _prepare_with_others(folder, save, barrier, answers):
+    barrier.wait()
+    corpus = prepare_corpus(folder, save, num_workers=1, progressbar=False)
+    answers.put((corpus.speakers, len(corpus.test_files)))
+
+
+def test_processes_that_prepare_at_once_get_one_corpus(tiny_corpus, tmp_path):
+    alone = prepare_corpus(tiny_corpus, tmp_path / "one", progressbar=False)
+    wanted = [(tmp_path / "one" / name).read_bytes() for name in CSVS]
+    context = multiprocessing.get_context("fork")
+    for attempt in range(3):
+        save, answers = tmp_path / f"save{attempt}", context.Queue()
+        given = (tiny_corpus, save, context.Barrier(4), answers)
+        processes = [
+            context.Process(target=_prepare_with_others, args=given)
+            for _ in range(4)
+        ]
+        for process in processes:
+            process.start()
+        expected = (alone.speakers, len(alone.test_files))
+        assert [answers.get(timeout=60) for _ in processes] == [expected] * 4
+        for process in processes:
+            process.join()
+        assert [(save / name).read_bytes() for name in CSVS] == wanted

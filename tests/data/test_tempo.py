@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from speechbrain.augment.augmenter import Augmenter
+from speechbrain.augment.freq_domain import SpectrogramDrop
 
 from speechbrain_kd.data.tempo import RandomTempo, augmented_features
 from speechbrain_kd.experiment import Experiment
@@ -119,6 +121,27 @@ def test_an_augmentation_makes_as_many_utterances():
     assert lens is None and heard.shape == (2, 26, 3)
     lens = augmented_features(RandomTempo(), feats, torch.tensor([1, 0.5]))[1]
     assert lens[0] == 1 and lens[1] < 0.7
+
+
+@pytest.mark.parametrize("concat", [False, True])
+def test_speechbrains_augmenter_drops_bins(concat):
+    drop = SpectrogramDrop(drop_length_low=2, drop_length_high=5, dim=2)
+    augment = Augmenter(
+        min_augmentations=1,
+        max_augmentations=1,
+        concat_original=concat,
+        augmentations=[drop],
+    )
+    feats = torch.rand(4, 30, 20) + 1
+    if concat:
+        with pytest.raises(ValueError, match="made 8 utterances of 4"):
+            augmented_features(augment, feats, None)
+        return
+    heard, lens = augmented_features(augment, feats, None)
+    assert lens is None and heard.shape == feats.shape
+    gone = (heard == 0).all(dim=1).any(dim=0)
+    assert 0 < gone.sum() < 20
+    assert torch.equal(heard[..., ~gone], feats[..., ~gone])
 
 
 @pytest.mark.parametrize(
