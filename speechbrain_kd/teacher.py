@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         By default the command line's.
     """
     options = _parse(arguments)
-    with _quiet(options.verbose):
+    with quiet(options.verbose):
         # Imported here, so that --help and a slip of the pen cost nothing.
         from speechbrain_kd.examining.look import look
 
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         except Exception as error:  # whatever a foreign model may raise
             if options.verbose and not isinstance(error, EXPECTED):
                 raise
-            sys.exit(f"teacher: error: {_line(error)}")
+            sys.exit(f"teacher: error: {error_line(error)}")
     sys.stdout.write(found.text())
     if found.failed:
         sys.exit(f"teacher: failed: {', '.join(found.failed)}")
@@ -83,8 +83,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
-def _line(error: Exception) -> str:
-    """An error in one line."""
+def error_line(error: Exception) -> str:
+    """An error in one line, of whatever kind it is."""
     text = " ".join(str(error).split())
     if isinstance(error, EXPECTED) and text:
         return text
@@ -92,8 +92,8 @@ def _line(error: Exception) -> str:
 
 
 @contextmanager
-def _quiet(verbose: bool) -> Iterator[None]:
-    """Leaves standard error to what this command says."""
+def quiet(verbose: bool) -> Iterator[None]:
+    """Leaves standard error to what a command says."""
     if verbose:
         logging.basicConfig(level=logging.INFO, format="%(message)s")
         yield
