@@ -28,22 +28,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         By default the command line's.
     """
     options = _parse(arguments)
-    with quiet(options.verbose):
+    with one_line_errors("teacher", options.verbose):
         # Imported here, so that --help and a slip of the pen cost nothing.
         from speechbrain_kd.examining.look import look
 
-        try:
-            found = look(options)
-            if options.json:
-                text = json.dumps(found.to_dict(), indent=2) + "\n"
-                with atomic_path(options.json) as part:
-                    part.write_text(text, encoding="utf-8")
-        except KeyboardInterrupt:
-            sys.exit(130)
-        except Exception as error:  # whatever a foreign model may raise
-            if options.verbose and not isinstance(error, EXPECTED):
-                raise
-            sys.exit(f"teacher: error: {error_line(error)}")
+        found = look(options)
+        if options.json:
+            text = json.dumps(found.to_dict(), indent=2) + "\n"
+            with atomic_path(options.json) as part:
+                part.write_text(text, encoding="utf-8")
     sys.stdout.write(found.text())
     if found.failed:
         sys.exit(f"teacher: failed: {', '.join(found.failed)}")
@@ -83,8 +76,35 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
-def error_line(error: Exception) -> str:
-    """An error in one line, of whatever kind it is."""
+@contextmanager
+def one_line_errors(command: str, verbose: bool) -> Iterator[None]:
+    """Ends a command on foreign models with one line and status 1.
+
+    Arguments
+    ---------
+    command : str
+        Stands before the line.
+    verbose : bool
+        Logs, warnings and tracebacks of what is not expected are shown.
+
+    Yields
+    ------
+    None
+        Where the command does its work.
+    """
+    with _quiet(verbose):
+        try:
+            yield
+        except KeyboardInterrupt:
+            sys.exit(130)
+        except Exception as error:  # whatever a foreign model may raise
+            if verbose and not isinstance(error, EXPECTED):
+                raise
+            sys.exit(f"{command}: error: {_line(error)}")
+
+
+def _line(error: Exception) -> str:
+    """An error in one line."""
     text = " ".join(str(error).split())
     if isinstance(error, EXPECTED) and text:
         return text
@@ -92,7 +112,7 @@ def error_line(error: Exception) -> str:
 
 
 @contextmanager
-def quiet(verbose: bool) -> Iterator[None]:
+def _quiet(verbose: bool) -> Iterator[None]:
     """Leaves standard error to what a command says."""
     if verbose:
         logging.basicConfig(level=logging.INFO, format="%(message)s")

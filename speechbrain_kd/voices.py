@@ -10,8 +10,7 @@ from pathlib import Path
 
 import torch
 
-from speechbrain_kd.errors import EXPECTED
-from speechbrain_kd.teacher import error_line, quiet
+from speechbrain_kd.teacher import one_line_errors
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -23,24 +22,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
         By default the command line's.
     """
     options = _parse(arguments)
-    with quiet(options.verbose):
+    with one_line_errors("voices", options.verbose):
         # Imported here, so that --help and a slip of the pen cost nothing.
         from speechbrain_kd.examining.voices import find_voices
 
-        try:
-            found = find_voices(options)
-            said = found.text()
-            if options.output is not None:
-                found.write(options.output)
-            if options.clean is not None:
-                kept = found.write_clean(options.clean)
-                said += f"{options.clean} has the other {kept:,} trials.\n"
-        except KeyboardInterrupt:
-            sys.exit(130)
-        except Exception as error:  # whatever a foreign model may raise
-            if options.verbose and not isinstance(error, EXPECTED):
-                raise
-            sys.exit(f"voices: error: {error_line(error)}")
+        found = find_voices(options)
+        said = found.text()
+        if options.output is not None:
+            found.write(options.output)
+        if options.clean is not None:
+            kept = found.write_clean(options.clean)
+            said += f"{options.clean} has the other {kept:,} trials.\n"
     sys.stdout.write(said)
 
 

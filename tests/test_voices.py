@@ -93,6 +93,20 @@ def test_all_of_it(voices, corpus, tmp_path):
     assert "other 9 trials" in text
 
 
+def test_a_teacher_that_learns_first(voices, corpus, ear, tmp_path):
+    """What it learns from does not take the place of the list's files."""
+    ear.write_text(
+        "!new:speechbrain_kd.teachers.PrototypeTeacher\n"
+        "teacher: !new:own_ear.Spectrum\n    source: spectrum\n"
+    )
+    trials = tmp_path / "elsewhere.txt"
+    shutil.move(corpus / "meta" / "veri_test.txt", trials)
+    status, text = voices(corpus, "--threshold=0.99", f"--trials={trials}")
+    assert status == 0, status
+    assert "8 training and 2 test speakers" in text
+    assert "| id00006 (test), id00011 |" in text
+
+
 def test_impostor_trials_of_one_voice(voices, tiny_corpus, tmp_path):
     folder = tmp_path / "twice"
     shutil.copytree(tiny_corpus, folder)

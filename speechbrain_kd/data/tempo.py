@@ -148,11 +148,8 @@ def _checked(tempo: Sequence[float]) -> tuple[float, float]:
         isinstance(one, (int, float)) and not isinstance(one, bool)
         for one in tempo
     )
-    if not numbers or len(tempo) != 2:
-        right = False
-    else:
-        right = _SLOWEST <= tempo[0] <= tempo[1] <= _FASTEST
-    if not right:
+    pair = numbers and len(tempo) == 2
+    if not pair or not _SLOWEST <= tempo[0] <= tempo[1] <= _FASTEST:
         raise ValueError(
             "RandomTempo: tempo must be [slowest, fastest], from "
             f"{_SLOWEST} to {_FASTEST}; got {tempo!r}"

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from speechbrain_kd.data.corpus import Corpus
 from speechbrain_kd.data.layout import list_speakers, list_utterances
 from speechbrain_kd.data.prepare import prepare_corpus
 from speechbrain_kd.data.scan import Listing, list_corpus
@@ -148,15 +149,41 @@ def teach(
         progressbar=bar,
     )
     training, validation = (
-        Heard(
-            ManifestTable.from_csv(path, corpus.data_root),
-            cache / "learned",
-            device,
-            progressbar=bar,
-        )
+        heard_of(path, corpus, cache, device, bar)
         for path in (corpus.train_csv, corpus.valid_csv)
     )
     teacher.learn(training, validation if len(validation) else None)
+
+
+def heard_of(
+    manifest: Path, corpus: Corpus, cache: Path, device: str, bar: bool
+) -> Heard:
+    """The utterances of a manifest, for a teacher to be asked about.
+
+    Arguments
+    ---------
+    manifest : Path
+        Of the corpus.
+    corpus : Corpus
+        Prepared.
+    cache : Path
+        Answers are kept in it.
+    device : str
+        Where to ask.
+    bar : bool
+        Whether to show progress.
+
+    Returns
+    -------
+    Heard
+        All of them, nothing asked yet.
+    """
+    return Heard(
+        ManifestTable.from_csv(manifest, corpus.data_root),
+        cache / "learned",
+        device,
+        progressbar=bar,
+    )
 
 
 def some_files(found: TrainingSet, count: int) -> list[Path]:

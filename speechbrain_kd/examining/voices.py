@@ -9,17 +9,14 @@ import numpy as np
 import torch
 
 from speechbrain_kd.atomic import atomic_path
-from speechbrain_kd.data.corpus import Corpus
 from speechbrain_kd.data.prepare import prepare_corpus
-from speechbrain_kd.data.table import ManifestTable
 from speechbrain_kd.evaluation.same_voice import SameVoices, same_voices
 from speechbrain_kd.evaluation.speakers import speaker_names
 from speechbrain_kd.evaluation.trials import TrialList, read_trials
-from speechbrain_kd.examining.training import teach
+from speechbrain_kd.examining.training import heard_of, teach
 from speechbrain_kd.lessons import SECONDS, UTTERANCES_PER_SPEAKER
 from speechbrain_kd.markdown import table
 from speechbrain_kd.model_sources import load_model
-from speechbrain_kd.teachers.heard import Heard
 
 TRAIN, TEST = SETS = "train", "test"
 
@@ -192,20 +189,25 @@ def find_voices(options: Namespace) -> Voices:
         If the model is refused or cannot tell, or something that is named is
         not there or cannot be used.
     """
+    bar = not options.noprogressbar
+    # In a folder of its own: `teach` prepares the training set anew.
     corpus = prepare_corpus(
         options.data_folder,
-        options.cache / "manifests",
+        options.cache / "voices",
         verification_file=options.trials,
         single_utterance=TRAIN,
-        progressbar=not options.noprogressbar,
+        progressbar=bar,
     )
     teacher = load_model(options.source, options.device)
     if teacher.learns:
-        bar = not options.noprogressbar
         teach(teacher, options.data_folder, options.cache, options.device, bar)
-    heard = {TRAIN: _heard(corpus.train_csv, corpus, options)}
-    if corpus.test_csv is not None:
-        heard[TEST] = _heard(corpus.test_csv, corpus, options)
+    manifests = {TRAIN: corpus.train_csv, TEST: corpus.test_csv}
+    places = (corpus, options.cache, options.device, bar)
+    heard = {
+        which: heard_of(path, *places).some(UTTERANCES_PER_SPEAKER, SECONDS)
+        for which, path in manifests.items()
+        if path is not None
+    }
     rows = torch.cat([one.embeddings(teacher) for one in heard.values()])
     speakers = [name for one in heard.values() for name in one.speakers]
     same = same_voices(rows, speakers, options.threshold)
@@ -218,16 +220,6 @@ def find_voices(options: Namespace) -> Voices:
     return Voices(
         same, sets, len(rows), corpus.trials, *doubted(trials, same, sets)
     )
-
-
-def _heard(manifest: Path, corpus: Corpus, options: Namespace) -> Heard:
-    """Some utterances of each speaker of a manifest."""
-    return Heard(
-        ManifestTable.from_csv(manifest, corpus.data_root),
-        options.cache / "learned",
-        options.device,
-        progressbar=not options.noprogressbar,
-    ).some(UTTERANCES_PER_SPEAKER, SECONDS)
 
 
 def doubted(
