@@ -35,7 +35,10 @@ _NUMBERS = (
 )
 
 #: Made by a class; keys alone would be a mapping that breaks when it is used.
-_OBJECTS = ("average", "distillation", "large_margin", "teacher")
+_OBJECTS = (
+    *("average", "distillation", "large_margin", "teacher"),
+    *("fea_augment", "wav_augment"),
+)
 
 
 def check_values(file: Path, values: Mapping[str, Any]) -> None:

@@ -20,6 +20,7 @@ COMMANDS = {
     "bench": ("speechbrain_kd.bench.command", "what all of it costs here"),
     "teacher": ("speechbrain_kd.teacher", "what a teacher is, and its checks"),
     "voices": ("speechbrain_kd.voices", "ids of a corpus that are one voice"),
+    "label": ("speechbrain_kd.label", "speech without labels as a corpus"),
     "store": ("speechbrain_kd.stored", "ask a teacher ahead of the training"),
     "push": ("speechbrain_kd.push", "a finished run to a hub, with a card"),
 }

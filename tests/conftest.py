@@ -19,6 +19,23 @@ for _name in ("http_proxy", "https_proxy", "all_proxy"):
 
 SAMPLE_RATE = 16000
 
+_OWN_EAR = """\
+import torch
+from speechbrain_kd.teachers import Teacher
+
+class Spectrum(Teacher):
+    def __init__(self, source):
+        super().__init__(source, 128)
+        self.freeze()
+
+    def encode(self, wavs, lens):
+        spectrum = torch.stft(
+            wavs, 256, window=torch.hann_window(256), return_complex=True
+        )
+        levels = spectrum[:, :128].abs().mean(dim=2).add(1e-3).log()
+        return levels - levels.mean(dim=1, keepdim=True)
+"""
+
 
 @pytest.fixture(scope="session")
 def realvox() -> Path:
@@ -60,6 +77,16 @@ def tiny_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "meta").mkdir()
     (folder / "meta" / "veri_test.txt").write_text("\n".join(trials) + "\n")
     return folder
+
+
+@pytest.fixture
+def ear(tmp_path, monkeypatch):
+    """A model that hears the harmonics of a voice."""
+    (tmp_path / "own_ear.py").write_text(_OWN_EAR)
+    monkeypatch.syspath_prepend(tmp_path)
+    path = tmp_path / "ear.yaml"
+    path.write_text("!new:own_ear.Spectrum\nsource: spectrum\n")
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -157,9 +157,10 @@ def test_a_part_of_what_an_heir_says_can_be_changed():
     assert given["weights"] == expected
 
 
-def test_keys_alone_are_no_object():
-    with pytest.raises(ValueError, match=r"large_margin must be null .* 0\.3"):
-        Experiment(STUDENT, "large_margin: {margin: 0.3}")
+@pytest.mark.parametrize("key", ["large_margin", "fea_augment", "wav_augment"])
+def test_keys_alone_are_no_object(key):
+    with pytest.raises(ValueError, match=rf"{key} must be null .* 0\.3"):
+        Experiment(STUDENT, f"{key}: {{margin: 0.3}}")
 
 
 def test_keys_that_are_no_mistakes(tmp_path):

@@ -7,33 +7,6 @@ import pytest
 
 from speechbrain_kd.voices import main
 
-OWN = """\
-import torch
-from speechbrain_kd.teachers import Teacher
-
-class Spectrum(Teacher):
-    def __init__(self, source):
-        super().__init__(source, 128)
-        self.freeze()
-
-    def encode(self, wavs, lens):
-        spectrum = torch.stft(
-            wavs, 256, window=torch.hann_window(256), return_complex=True
-        )
-        levels = spectrum[:, :128].abs().mean(dim=2).add(1e-3).log()
-        return levels - levels.mean(dim=1, keepdim=True)
-"""
-
-
-@pytest.fixture
-def ear(tmp_path, monkeypatch):
-    """A model that hears the harmonics of a voice."""
-    (tmp_path / "own_ear.py").write_text(OWN)
-    monkeypatch.syspath_prepend(tmp_path)
-    path = tmp_path / "ear.yaml"
-    path.write_text("!new:own_ear.Spectrum\nsource: spectrum\n")
-    return path
-
 
 @pytest.fixture
 def corpus(tiny_corpus, tmp_path):

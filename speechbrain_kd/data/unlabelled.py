@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from speechbrain_kd.atomic import atomic_path
 from speechbrain_kd.data.audio import audio_info
-from speechbrain_kd.data.corpus import Corpus
+from speechbrain_kd.data.corpus import Corpus, read_state
 from speechbrain_kd.data.layout import AUDIO_EXTENSIONS
 from speechbrain_kd.data.manifest import COLUMNS
 from speechbrain_kd.data.packed.index import open_index
@@ -24,6 +24,9 @@ logger = logging.getLogger(__name__)
 
 MANIFEST = "unlabelled.csv"
 """Its name in the folder of the manifests."""
+
+VOICES = "voices.csv"
+"""In a data folder: its speakers are voices that a teacher told apart."""
 
 _STATE = "unlabelled.json"
 _NOBODY = "-"  # stands in the column spk_id
@@ -110,7 +113,7 @@ def forget_unlabelled(save_folder: str | Path) -> None:
 
 
 def unlabelled_names(save_folder: str | Path) -> list[str]:
-    """What unlabelled audio a run has, whose speakers nobody knows.
+    """What audio of a run is of people whom nobody knows.
 
     Arguments
     ---------
@@ -120,13 +123,21 @@ def unlabelled_names(save_folder: str | Path) -> list[str]:
     Returns
     -------
     list[str]
-        Of one name, or empty.
+        The unlabelled audio, and data folders of voices that a teacher told
+        apart, by name.
     """
-    state = Path(save_folder) / _STATE
-    if not state.is_file():
-        return []
-    folder = json.loads(state.read_text(encoding="utf-8"))["folder"]
-    return [f"unlabelled audio of {Path(folder).name}"]
+    save_folder = Path(save_folder)
+    corpus = read_state(save_folder) or {"data_folders": []}
+    names = [
+        f"voices of {Path(folder).name}"
+        for folder in corpus["data_folders"]
+        if (Path(folder) / VOICES).is_file()
+    ]
+    state = save_folder / _STATE
+    if state.is_file():
+        folder = json.loads(state.read_text(encoding="utf-8"))["folder"]
+        names.append(f"unlabelled audio of {Path(folder).name}")
+    return names
 
 
 def audio_files(folder: Path) -> Iterator[str]:

@@ -5,15 +5,14 @@ client. Where one of them is in the training and another in the test, a model
 is tested on a voice that it has met, and rewarded for telling its days apart.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
-from sklearn.cluster import AgglomerativeClustering
 from torch.nn.functional import normalize
+
+from speechbrain_kd.evaluation.linkage import linked
 
 #: Speakers from whose halves the threshold is found, at least, and the
 #: utterances that such a speaker has.
@@ -24,8 +23,6 @@ _QUANTILE = 0.05
 
 #: A model by which more of the ids go is no judge of this corpus.
 _MOST_SHARED = 0.5
-
-_BLOCK = 2048  # centres compared at once
 
 
 @dataclass(frozen=True)
@@ -115,7 +112,7 @@ def same_voices(
     if threshold is None:
         threshold = _likeness_of_halves(unit, index, len(names))
     centres = _centres(unit, index, len(names))
-    groups = sorted(map(sorted, _groups(centres, threshold)))
+    groups = sorted(linked(centres, threshold))
     shared = sum(map(len, groups))
     if shared > _MOST_SHARED * len(names):
         raise ValueError(
@@ -158,39 +155,6 @@ def _likeness_of_halves(
         for half in (even, ~even)
     )
     return float(np.quantile((one * other).sum(axis=1), _QUANTILE))
-
-
-def _groups(centres: np.ndarray, threshold: float) -> Iterator[list[int]]:
-    """Places of centres that belong together, two or more.
-
-    A group of average linkage at a threshold holds together by pairs that
-    reach it, so it lies within one component of their graph: no matrix of
-    all pairs is kept.
-    """
-    pairs = [np.empty((0, 2), dtype=int)]
-    for start in range(0, len(centres), _BLOCK):
-        cosines = centres[start : start + _BLOCK] @ centres[start:].T
-        rows, columns = np.nonzero(cosines >= threshold)
-        alike = np.stack([rows, columns], axis=1)[columns > rows]
-        pairs.append(alike + start)
-    ones, others = np.concatenate(pairs).T
-    graph = coo_array(
-        (np.ones(len(ones)), (ones, others)), shape=(len(centres),) * 2
-    )
-    _, component = connected_components(graph, directed=False)
-    for label in np.flatnonzero(np.bincount(component) > 1):
-        members = np.flatnonzero(component == label)
-        distances = 1 - centres[members] @ centres[members].T
-        linked = AgglomerativeClustering(
-            n_clusters=None,
-            metric="precomputed",
-            linkage="average",
-            distance_threshold=1 - threshold + 1e-9,
-        ).fit(distances.clip(0))
-        for one in np.unique(linked.labels_):
-            group = members[linked.labels_ == one]
-            if len(group) > 1:
-                yield group.tolist()
 
 
 def _least_likeness(centres: np.ndarray) -> float:

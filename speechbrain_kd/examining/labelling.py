@@ -1,0 +1,263 @@
+"""Speech without labels as a corpus: a teacher says whose voice is whose."""
+
+import csv
+import hashlib
+import os
+import shutil
+from argparse import Namespace
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from speechbrain_kd.atomic import atomic_path, is_foreign
+from speechbrain_kd.data.prepare import prepare_corpus
+from speechbrain_kd.data.unlabelled import VOICES, prepare_unlabelled
+from speechbrain_kd.evaluation.heard_voices import (
+    NO_VOICE,
+    clearest_threshold,
+    mean_cosines,
+    voices_of,
+)
+from speechbrain_kd.examining.training import heard_of, teach
+from speechbrain_kd.lessons import UTTERANCES_PER_SPEAKER
+from speechbrain_kd.model_sources import load_model
+from speechbrain_kd.teachers.heard import Heard
+
+WAV, UNLABELLED = "wav", "unlabelled"
+"""Folders of it: what has a voice, and what has none."""
+
+_SECONDS = 10.0  # most to hear of an utterance
+
+#: What stands in the column `voice`, where it is no voice's name.
+TESTED, NOBODY = "(test)", "-"
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """The voices of a folder.
+
+    Arguments
+    ---------
+    folder : Path
+        Of the audio.
+    files : list[str]
+        Paths from it.
+    voices : list[str]
+        Of each file the name of its voice: a training speaker's, or a new
+        one; ``-`` where too few are like it; ``(test)`` where it is like a
+        test speaker.
+    threshold : float
+        What mean cosine makes one voice.
+    agreement : float | None
+        How well groups at this threshold agree with the labelled speakers
+        (adjusted Rand index); None where it was given.
+    speakers : list[str]
+        Training speakers.
+    """
+
+    folder: Path
+    files: list[str]
+    voices: list[str]
+    threshold: float
+    agreement: float | None
+    speakers: list[str]
+
+    def counts(self) -> dict[str, int]:
+        """Utterances by voice, without those that have none."""
+        names, sizes = np.unique(np.array(self.voices), return_counts=True)
+        return {
+            str(name): int(size)
+            for name, size in zip(names, sizes, strict=True)
+            if name not in (TESTED, NOBODY)
+        }
+
+    def text(self) -> str:
+        """What was found, in lines."""
+        counts = self.counts()
+        known = set(self.speakers)
+        joined = [name for name in counts if name in known]
+        by = "as given"
+        if self.agreement is not None:
+            by = (
+                "where groups agree best with the labelled speakers "
+                f"(adjusted Rand index {self.agreement:.2f})"
+            )
+        return "\n".join(
+            [
+                f"{len(self.files):,} utterances of {self.folder}. One voice "
+                f"is a mean cosine of at least {self.threshold:.2f}, {by}.",
+                f"{sum(counts.values()):,} have one of {len(counts):,} voices;"
+                f" {len(joined):,} of these are training speakers'.",
+                f"{self.voices.count(NOBODY):,} have none that is heard often "
+                f"enough; {self.voices.count(TESTED):,} are like a test "
+                "speaker and are left out.",
+                "",
+            ]
+        )
+
+    def write(self, output: Path, copies: bool = False) -> None:
+        """Writes a corpus in VoxCeleb's layout.
+
+        Arguments
+        ---------
+        output : Path
+            Gets ``wav/<voice>/<file>/00001.<extension>``, in ``unlabelled``
+            what has no voice, and ``voices.csv``. A folder of an earlier
+            call is replaced.
+        copies : bool
+            Whether to copy the audio; otherwise it is linked to.
+
+        Raises
+        ------
+        ValueError
+            If something else is there, or no file has a voice.
+        """
+        if is_foreign(output, lambda folder: (folder / VOICES).is_file()):
+            raise ValueError(
+                f"{output}: expected no folder there, or one that this command "
+                f"wrote (with {VOICES}): give another --output"
+            )
+        if not self.counts():
+            raise ValueError(
+                f"{self.folder}: no voice is heard often enough at a cosine of "
+                f"{self.threshold:.2f}: give a lower --threshold or --least"
+            )
+        put = shutil.copyfile if copies else os.symlink
+        with atomic_path(output) as part:
+            rows = list(self._placed())
+            for name, _, place in rows:
+                if place:
+                    target = part / place
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    put((self.folder / name).absolute(), target)
+            with open(part / VOICES, "w", newline="", encoding="utf-8") as file:
+                writer = csv.writer(file, lineterminator="\n")
+                writer.writerow(("file", "voice", "path"))
+                writer.writerows(rows)
+
+    def _placed(self) -> Iterator[tuple[str, str, str]]:
+        """Each file, its voice, and where it goes, if anywhere."""
+        for name, voice in zip(self.files, self.voices, strict=True):
+            key = hashlib.blake2b(name.encode(), digest_size=8).hexdigest()
+            suffix = Path(name).suffix.lower()
+            place = f"{WAV}/{voice}/{key}/00001{suffix}"
+            if voice == NOBODY:
+                place = f"{UNLABELLED}/{key}{suffix}"
+            yield name, voice, "" if voice == TESTED else place
+
+
+def label_speech(options: Namespace) -> Labelled:
+    """Lets a model hear a folder of audio, and groups it by voices.
+
+    Arguments
+    ---------
+    options : Namespace
+        Of ``speechbrain-kd label``.
+
+    Returns
+    -------
+    Labelled
+        The voices.
+
+    Raises
+    ------
+    ValueError, FileNotFoundError
+        If the model is refused or cannot tell, or something that is named is
+        not there or cannot be used.
+    """
+    bar = not options.noprogressbar
+    # In a folder of its own: `teach` prepares the training set anew.
+    manifests = options.cache / "label"
+    corpus = prepare_corpus(
+        options.data_folder,
+        manifests,
+        verification_file=options.trials,
+        single_utterance="train",
+        progressbar=bar,
+    )
+    listed = prepare_unlabelled(
+        options.folder,
+        corpus,
+        manifests,
+        on_broken=options.on_broken,
+        progressbar=bar,
+    )
+    teacher = load_model(options.source, options.device)
+    if teacher.learns:
+        teach(teacher, options.data_folder, options.cache, options.device, bar)
+
+    def heard(path: Path, most: int | None) -> Heard:
+        places = (corpus, options.cache, options.device, bar)
+        return heard_of(path, *places).some(most, _SECONDS)
+
+    training = heard(corpus.train_csv, UTTERANCES_PER_SPEAKER)
+    known = training.embeddings(teacher)
+    threshold, agreement = options.threshold, None
+    if threshold is None:
+        threshold, agreement = clearest_threshold(known, training.speakers)
+    unlabelled = heard(listed, None)
+    embeddings = unlabelled.embeddings(teacher)
+    numbers = voices_of(embeddings, threshold, options.least)
+    names = _names(
+        (embeddings, numbers),
+        (known, training.speakers),
+        *(threshold, options.prefix),
+    )
+    voices = [NOBODY if one == NO_VOICE else names[one] for one in numbers]
+    if corpus.test_csv is not None:
+        tested = heard(corpus.test_csv, UTTERANCES_PER_SPEAKER)
+        test = tested.embeddings(teacher), tested.speakers
+        for row in _like_test((embeddings, numbers), test, threshold):
+            voices[row] = TESTED
+    start = len("unlabelled/")
+    return Labelled(
+        Path(options.folder).expanduser(),
+        [name[start:] for name in unlabelled.utterances],
+        voices,
+        threshold,
+        agreement,
+        corpus.speakers,
+    )
+
+
+def _names(
+    heard: tuple[torch.Tensor, np.ndarray],
+    known: tuple[torch.Tensor, list[str]],
+    threshold: float,
+    prefix: str,
+) -> list[str]:
+    """Names of voices: a training speaker's where it is one, or new ones."""
+    speakers, index = np.unique(np.array(known[1]), return_inverse=True)
+    names = [
+        f"{prefix}{number + 1:05d}" for number in range(heard[1].max() + 1)
+    ]
+    taken = set(names) & set(speakers.tolist())
+    if taken:
+        raise ValueError(
+            f"the corpus has a speaker {min(taken)}, which is also what a "
+            "voice would be called: give another --prefix"
+        )
+    cosines = mean_cosines(*heard, known[0], index)
+    for number, row in enumerate(cosines):
+        if row.max() >= threshold:
+            names[number] = str(speakers[row.argmax()])
+    return names
+
+
+def _like_test(
+    heard: tuple[torch.Tensor, np.ndarray],
+    test: tuple[torch.Tensor, list[str]],
+    threshold: float,
+) -> list[int]:
+    """Places of utterances that are like a test speaker, or in such a voice."""
+    embeddings, numbers = heard
+    _, index = np.unique(np.array(test[1]), return_inverse=True)
+    own = np.arange(len(embeddings))
+    alike = mean_cosines(embeddings, own, test[0], index).max(axis=1)
+    like = alike >= threshold
+    of_voices = mean_cosines(embeddings, numbers, test[0], index)
+    met = np.flatnonzero(of_voices.max(axis=1, initial=-1) >= threshold)
+    return np.flatnonzero(like | np.isin(numbers, met)).tolist()

@@ -1,0 +1,131 @@
+"""Voices among utterances without labels, by embeddings."""
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import normalize
+
+from speechbrain_kd.evaluation.heard_voices import (
+    NO_VOICE,
+    clearest_threshold,
+    mean_cosines,
+    voices_of,
+)
+from speechbrain_kd.evaluation.linkage import linked
+
+
+def utterances(persons, each=6, spread=0.6, seed=0, dim=48):
+    """Embeddings of utterances in a random order, and whose they are."""
+    draw = torch.Generator().manual_seed(seed)
+    voices = normalize(torch.randn(persons, dim, generator=draw))
+    noise = torch.randn(persons * each, dim, generator=draw) / dim**0.5
+    rows = voices.repeat_interleave(each, 0) + spread * noise
+    order = torch.randperm(len(rows), generator=draw)
+    names = [f"p{int(one) // each:02d}" for one in order]
+    return rows[order], names
+
+
+def by_all_pairs(embeddings, threshold):
+    """Groups by joining the most alike two, over and over."""
+    unit = normalize(embeddings.double()).numpy()
+    groups = [[place] for place in range(len(unit))]
+    while len(groups) > 1:
+        likeness = {
+            (a, b): np.mean(unit[groups[a]] @ unit[groups[b]].T)
+            for a in range(len(groups))
+            for b in range(a)
+        }
+        (a, b), most = max(likeness.items(), key=lambda item: item[1])
+        if most < threshold:
+            break
+        groups[b] += groups.pop(a)
+    return sorted(sorted(one) for one in groups)
+
+
+@pytest.mark.parametrize("threshold", [0.2, 0.35, 0.5, 0.7])
+def test_linkage_is_that_of_all_pairs(threshold, monkeypatch):
+    rows, _ = utterances(8, each=4, spread=1.0)
+    monkeypatch.setattr("speechbrain_kd.evaluation.linkage._BLOCK", 7)
+    wanted = by_all_pairs(rows, threshold)
+    found = sorted(linked(normalize(rows.double()).numpy(), threshold))
+    assert found == [one for one in wanted if len(one) > 1]
+    numbers = voices_of(rows, threshold, least=3)
+    kept = [one for one in wanted if len(one) > 2]
+    assert len(kept) == numbers.max() + 1
+    for number, group in enumerate(kept):
+        assert np.flatnonzero(numbers == number).tolist() == group
+    assert (numbers == NO_VOICE).sum() == len(rows) - sum(map(len, kept))
+
+
+def test_too_many_hold_together(monkeypatch):
+    monkeypatch.setattr("speechbrain_kd.evaluation.linkage._MOST_TOGETHER", 5)
+    with pytest.raises(ValueError, match=r"6 of 12 hold together by pairs"):
+        voices_of(torch.eye(2).repeat(6, 1), 0.5, 2)
+
+
+def test_the_threshold_finds_the_speakers():
+    rows, names = utterances(30)
+    threshold, agreement = clearest_threshold(rows, names)
+    assert agreement == 1 and 0.3 < threshold < 0.9
+    others, whose = utterances(25, seed=3)
+    numbers = voices_of(others, threshold, least=2)
+    pairs = set(zip(numbers.tolist(), whose, strict=True))
+    assert len(pairs) == 25 and numbers.min() == 0
+
+
+def test_the_threshold_is_the_best_of_all():
+    """Where voices overlap, by the pairs that groups and speakers share."""
+    rows, names = utterances(16, each=5, spread=1.5, seed=5)
+    threshold, agreement = clearest_threshold(rows, names)
+    assert 0.5 <= agreement < 1
+    whose = np.array(names)
+
+    def rand_index(tried):
+        label = np.arange(len(rows))
+        for group in by_all_pairs(rows, tried):
+            label[group] = group[0]
+        upper = np.triu_indices(len(rows), 1)
+        together = (label[:, None] == label)[upper]
+        true = (whose[:, None] == whose)[upper]
+        chance = together.sum() * true.sum() / len(true)
+        most = (together.sum() + true.sum()) / 2
+        return ((together & true).sum() - chance) / (most - chance)
+
+    assert rand_index(threshold) == pytest.approx(agreement)
+    for tried in (0.2, threshold - 0.07, threshold + 0.07, 0.8):
+        assert rand_index(tried) <= agreement + 1e-9
+
+
+def test_some_speakers_of_many(monkeypatch):
+    rows, names = utterances(40)
+    monkeypatch.setattr("speechbrain_kd.evaluation.heard_voices._MOST", 100)
+    threshold, agreement = clearest_threshold(rows, names)
+    assert agreement == 1 and 0.2 <= threshold < 0.9
+
+
+def test_no_threshold_from_what_tells_nothing():
+    rows, names = utterances(20)
+    with pytest.raises(ValueError, match="does not tell these voices apart"):
+        clearest_threshold(torch.randn(len(rows), 48), names)
+    with pytest.raises(ValueError, match="9 speakers have two utterances"):
+        clearest_threshold(*utterances(9))
+    with pytest.raises(ValueError, match="as many speakers; got"):
+        clearest_threshold(rows, names[1:])
+
+
+def test_mean_cosines_by_a_loop():
+    one, _ = utterances(3, each=4, spread=1.0)
+    other, _ = utterances(2, each=5, spread=1.0, seed=1)
+    groups = np.array([0, 1, 1, -1] * 3)
+    others = np.array([2, 0, -1, 1, 2] * 2)
+    found = mean_cosines(one * 3, groups, other, others)
+    assert found.shape == (2, 3)
+    for a in range(2):
+        for b in range(3):
+            pairs = [
+                torch.cosine_similarity(x, y, dim=0).item()
+                for x, g in zip(one, groups, strict=True)
+                for y, h in zip(other, others, strict=True)
+                if g == a and h == b
+            ]
+            assert found[a, b] == pytest.approx(np.mean(pairs), abs=1e-6)
