@@ -17,6 +17,8 @@ _TRIED = np.arange(0.20, 0.96, 0.01)
 #: Utterances of which a matrix of all pairs is made to try them.
 _MOST = 4000
 
+_BLOCK = 4096  # utterances compared at once
+
 _LEAST_SPEAKERS = 10
 
 #: A model that agrees less with the labels of speakers is no judge.
@@ -172,6 +174,36 @@ def mean_cosines(
     [[0.5], [0.5]]
     """
     return _means(embeddings, groups) @ _means(others, other_groups).T
+
+
+def most_alike(
+    embeddings: torch.Tensor, others: torch.Tensor, other_groups: np.ndarray
+) -> np.ndarray:
+    """How alike each utterance is to the group of others it is most like.
+
+    Arguments
+    ---------
+    embeddings : torch.Tensor
+        Shape [utterances, dim].
+    others : torch.Tensor
+        Shape [other utterances, dim].
+    other_groups : np.ndarray
+        Of each of these its number, from 0.
+
+    Returns
+    -------
+    np.ndarray
+        Mean cosines, [utterances].
+
+    Example
+    -------
+    >>> others, groups = torch.eye(2)[[0, 1, 1]], np.array([0, 0, 1])
+    >>> most_alike(torch.eye(2), others, groups).tolist()
+    [0.5, 1.0]
+    """
+    means = _means(others, other_groups).T
+    blocks = np.array_split(_unit(embeddings), -(-len(embeddings) // _BLOCK))
+    return np.concatenate([(one @ means).max(axis=1) for one in blocks])
 
 
 def _means(embeddings: torch.Tensor, groups: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from sklearn.cluster import AgglomerativeClustering
 
-_BLOCK = 2048  # rows compared at once
+_AT_ONCE = 1 << 24  # cosines, in 128 MB
 
 #: Rows that hold together by pairs alone; of so many a matrix is made.
 _MOST_TOGETHER = 20_000
@@ -49,8 +49,9 @@ def linked(unit: np.ndarray, threshold: float) -> Iterator[list[int]]:
     [[0, 2]]
     """
     pairs = [np.empty((0, 2), dtype=int)]
-    for start in range(0, len(unit), _BLOCK):
-        cosines = unit[start : start + _BLOCK] @ unit[start:].T
+    block = max(1, _AT_ONCE // max(1, len(unit)))
+    for start in range(0, len(unit), block):
+        cosines = unit[start : start + block] @ unit[start:].T
         rows, columns = np.nonzero(cosines >= threshold)
         alike = np.stack([rows, columns], axis=1)[columns > rows]
         pairs.append(alike + start)

@@ -19,6 +19,7 @@ from speechbrain_kd.evaluation.heard_voices import (
     NO_VOICE,
     clearest_threshold,
     mean_cosines,
+    most_alike,
     voices_of,
 )
 from speechbrain_kd.examining.training import heard_of, teach
@@ -255,9 +256,7 @@ def _like_test(
     """Places of utterances that are like a test speaker, or in such a voice."""
     embeddings, numbers = heard
     _, index = np.unique(np.array(test[1]), return_inverse=True)
-    own = np.arange(len(embeddings))
-    alike = mean_cosines(embeddings, own, test[0], index).max(axis=1)
-    like = alike >= threshold
+    like = most_alike(embeddings, test[0], index) >= threshold
     of_voices = mean_cosines(embeddings, numbers, test[0], index)
     met = np.flatnonzero(of_voices.max(axis=1, initial=-1) >= threshold)
     return np.flatnonzero(like | np.isin(numbers, met)).tolist()

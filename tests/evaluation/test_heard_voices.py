@@ -9,6 +9,7 @@ from speechbrain_kd.evaluation.heard_voices import (
     NO_VOICE,
     clearest_threshold,
     mean_cosines,
+    most_alike,
     voices_of,
 )
 from speechbrain_kd.evaluation.linkage import linked
@@ -45,7 +46,7 @@ def by_all_pairs(embeddings, threshold):
 @pytest.mark.parametrize("threshold", [0.2, 0.35, 0.5, 0.7])
 def test_linkage_is_that_of_all_pairs(threshold, monkeypatch):
     rows, _ = utterances(8, each=4, spread=1.0)
-    monkeypatch.setattr("speechbrain_kd.evaluation.linkage._BLOCK", 7)
+    monkeypatch.setattr("speechbrain_kd.evaluation.linkage._AT_ONCE", 250)
     wanted = by_all_pairs(rows, threshold)
     found = sorted(linked(normalize(rows.double()).numpy(), threshold))
     assert found == [one for one in wanted if len(one) > 1]
@@ -120,6 +121,9 @@ def test_mean_cosines_by_a_loop():
     others = np.array([2, 0, -1, 1, 2] * 2)
     found = mean_cosines(one * 3, groups, other, others)
     assert found.shape == (2, 3)
+    alone = mean_cosines(one, np.arange(len(one)), other, others)
+    most = most_alike(one, other, others)
+    assert most.tolist() == pytest.approx(alone.max(axis=1).tolist())
     for a in range(2):
         for b in range(3):
             pairs = [
