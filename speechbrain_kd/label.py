@@ -9,9 +9,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
 from speechbrain_kd.teacher import one_line_errors
+from speechbrain_kd.voices import parse_listening
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -48,19 +47,11 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("folder", metavar="FOLDER", type=Path, help="audio files, at any depth")
     add("--data_folder", required=True, help="the corpus with labels")
     add("--output", type=Path, required=True, help="the folder to write")
-    add("--trials", help="default: meta/veri_test.txt of the corpus")
-    add("--threshold", type=float, help="a cosine; default: found")
     add("--least", type=int, default=4, help="utterances of a voice [4]")
     add("--prefix", default="voice", help="before the voices' numbers")
     add("--copy", action="store_true", help="copy the audio; default: link")
     add("--on_broken", default="error", choices=("error", "drop"))
-    add("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    add("--cache", type=Path, default=Path("results/embeddings"))
-    add("--noprogressbar", action="store_true")
-    add("--verbose", action="store_true", help="with warnings and tracebacks")
-    options = parser.parse_args(arguments)
-    if options.threshold is not None and not 0 < options.threshold < 1:
-        parser.error(f"--threshold is between 0 and 1; got {options.threshold}")
+    options = parse_listening(parser, arguments)
     if options.least < 2:
         parser.error(f"--least is 2 or more; got {options.least}")
     if not options.prefix or set(options.prefix) & set("/\\,@"):

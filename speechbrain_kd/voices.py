@@ -48,10 +48,31 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("source", metavar="SOURCE")
     add("--data_folder", required=True, help="in VoxCeleb's layout")
-    add("--trials", help="default: meta/veri_test.txt of the folder")
-    add("--threshold", type=float, help="a cosine; default: found")
     add("--output", type=Path, help="write who has whose voice, as csv")
     add("--clean", type=Path, help="write the list without doubtful trials")
+    return parse_listening(parser, arguments)
+
+
+def parse_listening(
+    parser: argparse.ArgumentParser, arguments: Sequence[str] | None
+) -> argparse.Namespace:
+    """Parses, with what all commands have that go by a model's ear.
+
+    Arguments
+    ---------
+    parser : argparse.ArgumentParser
+        With the command's own options.
+    arguments : Sequence[str] | None
+        By default the command line's.
+
+    Returns
+    -------
+    argparse.Namespace
+        All of them, checked.
+    """
+    add = parser.add_argument
+    add("--trials", help="default: meta/veri_test.txt of the data folder")
+    add("--threshold", type=float, help="a cosine; default: found")
     add("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     add("--cache", type=Path, default=Path("results/embeddings"))
     add("--noprogressbar", action="store_true")

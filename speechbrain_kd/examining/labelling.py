@@ -13,7 +13,6 @@ import numpy as np
 import torch
 
 from speechbrain_kd.atomic import atomic_path, is_foreign
-from speechbrain_kd.data.prepare import prepare_corpus
 from speechbrain_kd.data.unlabelled import VOICES, prepare_unlabelled
 from speechbrain_kd.evaluation.heard_voices import (
     NO_VOICE,
@@ -22,10 +21,8 @@ from speechbrain_kd.evaluation.heard_voices import (
     most_alike,
     voices_of,
 )
-from speechbrain_kd.examining.training import heard_of, teach
+from speechbrain_kd.examining.ear import Ear
 from speechbrain_kd.lessons import UTTERANCES_PER_SPEAKER
-from speechbrain_kd.model_sources import load_model
-from speechbrain_kd.teachers.heard import Heard
 
 WAV, UNLABELLED = "wav", "unlabelled"
 """Folders of it: what has a voice, and what has none."""
@@ -169,58 +166,39 @@ def label_speech(options: Namespace) -> Labelled:
         If the model is refused or cannot tell, or something that is named is
         not there or cannot be used.
     """
-    bar = not options.noprogressbar
-    # In a folder of its own: `teach` prepares the training set anew.
-    manifests = options.cache / "label"
-    corpus = prepare_corpus(
-        options.data_folder,
-        manifests,
-        verification_file=options.trials,
-        single_utterance="train",
-        progressbar=bar,
-    )
+    ear = Ear(options, "label")
     listed = prepare_unlabelled(
         options.folder,
-        corpus,
-        manifests,
+        ear.corpus,
+        ear.manifests,
         on_broken=options.on_broken,
-        progressbar=bar,
+        progressbar=ear.bar,
     )
-    teacher = load_model(options.source, options.device)
-    if teacher.learns:
-        teach(teacher, options.data_folder, options.cache, options.device, bar)
-
-    def heard(path: Path, most: int | None) -> Heard:
-        places = (corpus, options.cache, options.device, bar)
-        return heard_of(path, *places).some(most, _SECONDS)
-
-    training = heard(corpus.train_csv, UTTERANCES_PER_SPEAKER)
-    known = training.embeddings(teacher)
+    most = (UTTERANCES_PER_SPEAKER, _SECONDS)
+    known, speakers, _ = ear.hear(ear.corpus.train_csv, *most)
     threshold, agreement = options.threshold, None
     if threshold is None:
-        threshold, agreement = clearest_threshold(known, training.speakers)
-    unlabelled = heard(listed, None)
-    embeddings = unlabelled.embeddings(teacher)
+        threshold, agreement = clearest_threshold(known, speakers)
+    embeddings, _, utterances = ear.hear(listed, None, _SECONDS)
     numbers = voices_of(embeddings, threshold, options.least)
     names = _names(
-        (embeddings, numbers),
-        (known, training.speakers),
-        *(threshold, options.prefix),
+        (embeddings, numbers), (known, speakers), threshold, options.prefix
     )
     voices = [NOBODY if one == NO_VOICE else names[one] for one in numbers]
-    if corpus.test_csv is not None:
-        tested = heard(corpus.test_csv, UTTERANCES_PER_SPEAKER)
-        test = tested.embeddings(teacher), tested.speakers
-        for row in _like_test((embeddings, numbers), test, threshold):
+    if ear.corpus.test_csv is not None:
+        tested, whose, _ = ear.hear(ear.corpus.test_csv, *most)
+        for row in _like_test(
+            (embeddings, numbers), (tested, whose), threshold
+        ):
             voices[row] = TESTED
     start = len("unlabelled/")
     return Labelled(
         Path(options.folder).expanduser(),
-        [name[start:] for name in unlabelled.utterances],
+        [name[start:] for name in utterances],
         voices,
         threshold,
         agreement,
-        corpus.speakers,
+        ear.corpus.speakers,
     )
 
 

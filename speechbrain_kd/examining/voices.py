@@ -9,14 +9,12 @@ import numpy as np
 import torch
 
 from speechbrain_kd.atomic import atomic_path
-from speechbrain_kd.data.prepare import prepare_corpus
 from speechbrain_kd.evaluation.same_voice import SameVoices, same_voices
 from speechbrain_kd.evaluation.speakers import speaker_names
 from speechbrain_kd.evaluation.trials import TrialList, read_trials
-from speechbrain_kd.examining.training import heard_of, teach
+from speechbrain_kd.examining.ear import Ear
 from speechbrain_kd.lessons import SECONDS, UTTERANCES_PER_SPEAKER
 from speechbrain_kd.markdown import table
-from speechbrain_kd.model_sources import load_model
 
 TRAIN, TEST = SETS = "train", "test"
 
@@ -189,30 +187,19 @@ def find_voices(options: Namespace) -> Voices:
         If the model is refused or cannot tell, or something that is named is
         not there or cannot be used.
     """
-    bar = not options.noprogressbar
-    # In a folder of its own: `teach` prepares the training set anew.
-    corpus = prepare_corpus(
-        options.data_folder,
-        options.cache / "voices",
-        verification_file=options.trials,
-        single_utterance=TRAIN,
-        progressbar=bar,
-    )
-    teacher = load_model(options.source, options.device)
-    if teacher.learns:
-        teach(teacher, options.data_folder, options.cache, options.device, bar)
+    ear = Ear(options, "voices")
+    corpus = ear.corpus
     manifests = {TRAIN: corpus.train_csv, TEST: corpus.test_csv}
-    places = (corpus, options.cache, options.device, bar)
     heard = {
-        which: heard_of(path, *places).some(UTTERANCES_PER_SPEAKER, SECONDS)
+        which: ear.hear(path, UTTERANCES_PER_SPEAKER, SECONDS)
         for which, path in manifests.items()
         if path is not None
     }
-    rows = torch.cat([one.embeddings(teacher) for one in heard.values()])
-    speakers = [name for one in heard.values() for name in one.speakers]
+    rows = torch.cat([embeddings for embeddings, _, _ in heard.values()])
+    speakers = [name for _, names, _ in heard.values() for name in names]
     same = same_voices(rows, speakers, options.threshold)
     sets = {
-        name: which for which, one in heard.items() for name in one.speakers
+        name: which for which, (_, names, _) in heard.items() for name in names
     }
     if corpus.trials is None:
         return Voices(same, sets, len(rows))

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from linkage_by_pairs import joined
 from torch.nn.functional import normalize
 
 from speechbrain_kd.evaluation.heard_voices import (
@@ -29,18 +30,7 @@ def utterances(persons, each=6, spread=0.6, seed=0, dim=48):
 def by_all_pairs(embeddings, threshold):
     """Groups by joining the most alike two, over and over."""
     unit = normalize(embeddings.double()).numpy()
-    groups = [[place] for place in range(len(unit))]
-    while len(groups) > 1:
-        likeness = {
-            (a, b): np.mean(unit[groups[a]] @ unit[groups[b]].T)
-            for a in range(len(groups))
-            for b in range(a)
-        }
-        (a, b), most = max(likeness.items(), key=lambda item: item[1])
-        if most < threshold:
-            break
-        groups[b] += groups.pop(a)
-    return sorted(sorted(one) for one in groups)
+    return joined(unit, threshold)
 
 
 @pytest.mark.parametrize("threshold", [0.2, 0.35, 0.5, 0.7])

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from linkage_by_pairs import joined
 from torch.nn.functional import normalize
 
 from speechbrain_kd.evaluation.same_voice import same_voices
@@ -27,17 +28,7 @@ def by_all_pairs(embeddings, names, threshold):
     ids = sorted(set(names))
     sums = np.stack([unit[np.array(names) == one].sum(axis=0) for one in ids])
     centres = sums / np.linalg.norm(sums, axis=1, keepdims=True)
-    groups = [[place] for place in range(len(ids))]
-    while len(groups) > 1:
-        likeness = {
-            (a, b): np.mean(centres[groups[a]] @ centres[groups[b]].T)
-            for a in range(len(groups))
-            for b in range(a)
-        }
-        (a, b), most = max(likeness.items(), key=lambda item: item[1])
-        if most < threshold:
-            break
-        groups[b] += groups.pop(a)
+    groups = joined(centres, threshold)
     return sorted(sorted(ids[x] for x in one) for one in groups if one[1:])
 
 
