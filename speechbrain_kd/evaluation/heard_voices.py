@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from scipy.cluster.hierarchy import fcluster, linkage
 from sklearn.metrics import adjusted_rand_score
-from torch.nn.functional import normalize
 
 from speechbrain_kd.evaluation.linkage import linked
+from speechbrain_kd.evaluation.unit_rows import group_sums, rows_of_speakers
 
 #: Thresholds that are tried.
 _TRIED = np.arange(0.20, 0.96, 0.01)
@@ -65,8 +65,9 @@ def clearest_threshold(
     >>> clearest_threshold(voices, [*"abcdefghij"] * 2)
     (0.58, 1.0)
     """
-    _check("clearest_threshold", embeddings, speakers)
-    names, index = np.unique(np.array(speakers), return_inverse=True)
+    unit, index, names = rows_of_speakers(
+        "clearest_threshold", embeddings, speakers
+    )
     often = int((np.bincount(index) > 1).sum())
     if often < _LEAST_SPEAKERS:
         raise ValueError(
@@ -77,8 +78,8 @@ def clearest_threshold(
     step = -(-len(index) // _MOST)
     if step > 1:
         rows = np.flatnonzero(np.isin(index, np.arange(0, len(names), step)))
-        embeddings, index = embeddings[rows[:_MOST]], index[rows[:_MOST]]
-    tree = linkage(_unit(embeddings), "average", "cosine")
+        unit, index = unit[rows[:_MOST]], index[rows[:_MOST]]
+    tree = linkage(unit, "average", "cosine")
     with warnings.catch_warnings():
         # Of many groups: it takes their numbers for something else.
         warnings.simplefilter("ignore", UserWarning)
@@ -102,15 +103,13 @@ def clearest_threshold(
     return round(float(threshold), 2), float(agreement)
 
 
-def voices_of(
-    embeddings: torch.Tensor, threshold: float, least: int
-) -> np.ndarray:
+def voices_of(unit: np.ndarray, threshold: float, least: int) -> np.ndarray:
     """Numbers the voices among utterances.
 
     Arguments
     ---------
-    embeddings : torch.Tensor
-        Shape [utterances, dim].
+    unit : np.ndarray
+        Embeddings at norm 1, shape [utterances, dim].
     threshold : float
         What the mean cosine between two parts of a voice has to reach.
     least : int
@@ -129,103 +128,65 @@ def voices_of(
 
     Example
     -------
-    >>> voices_of(torch.eye(3)[[2, 0, 1, 0, 2, 0]], 0.5, least=2).tolist()
+    >>> voices_of(np.eye(3)[[2, 0, 1, 0, 2, 0]], 0.5, least=2).tolist()
     [0, 1, -1, 1, 0, 1]
     """
-    groups = [
-        group
-        for group in linked(_unit(embeddings), threshold)
-        if len(group) >= least
-    ]
-    numbers = np.full(len(embeddings), NO_VOICE)
+    groups = [group for group in linked(unit, threshold) if len(group) >= least]
+    numbers = np.full(len(unit), NO_VOICE)
     for number, group in enumerate(sorted(groups)):
         numbers[group] = number
     return numbers
 
 
-def mean_cosines(
-    embeddings: torch.Tensor,
-    groups: np.ndarray,
-    others: torch.Tensor,
-    other_groups: np.ndarray,
-) -> np.ndarray:
-    """How alike groups of utterances are to others: the mean of all pairs.
+def group_means(unit: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Means of utterances by group, of a norm below 1.
+
+    The product of two of them is the mean cosine of one's utterances to the
+    other's, over all pairs.
 
     Arguments
     ---------
-    embeddings : torch.Tensor
-        Shape [utterances, dim].
+    unit : np.ndarray
+        Embeddings at norm 1, shape [utterances, dim].
     groups : np.ndarray
         Of each its number, from 0; below 0 it is in none.
-    others : torch.Tensor
-        Shape [other utterances, dim].
-    other_groups : np.ndarray
-        Likewise.
 
     Returns
     -------
     np.ndarray
-        Cosines, [groups, other groups].
+        [groups, dim].
 
     Example
     -------
-    >>> one, other = torch.eye(2), torch.tensor([[1.0, 0.0], [0.0, 1.0]])
-    >>> mean_cosines(one, np.array([0, 1]), other, np.array([0, 0])).tolist()
-    [[0.5], [0.5]]
+    >>> group_means(np.eye(2), np.array([0, 0])).tolist()
+    [[0.5, 0.5]]
     """
-    return _means(embeddings, groups) @ _means(others, other_groups).T
-
-
-def most_alike(
-    embeddings: torch.Tensor, others: torch.Tensor, other_groups: np.ndarray
-) -> np.ndarray:
-    """How alike each utterance is to the group of others it is most like.
-
-    Arguments
-    ---------
-    embeddings : torch.Tensor
-        Shape [utterances, dim].
-    others : torch.Tensor
-        Shape [other utterances, dim].
-    other_groups : np.ndarray
-        Of each of these its number, from 0.
-
-    Returns
-    -------
-    np.ndarray
-        Mean cosines, [utterances].
-
-    Example
-    -------
-    >>> others, groups = torch.eye(2)[[0, 1, 1]], np.array([0, 0, 1])
-    >>> most_alike(torch.eye(2), others, groups).tolist()
-    [0.5, 1.0]
-    """
-    means = _means(others, other_groups).T
-    blocks = np.array_split(_unit(embeddings), -(-len(embeddings) // _BLOCK))
-    return np.concatenate([(one @ means).max(axis=1) for one in blocks])
-
-
-def _means(embeddings: torch.Tensor, groups: np.ndarray) -> np.ndarray:
-    """Means of unit rows by group, of a norm below 1."""
-    unit = _unit(embeddings)
     count = int(groups.max(initial=-1)) + 1
-    sums = np.zeros((count, unit.shape[1]))
     within = groups >= 0
-    np.add.at(sums, groups[within], unit[within])
     sizes = np.bincount(groups[within], minlength=count)
+    sums = group_sums(unit[within], groups[within], count)
     return sums / np.maximum(sizes, 1)[:, None]
 
 
-def _unit(embeddings: torch.Tensor) -> np.ndarray:
-    return normalize(embeddings.detach().double(), dim=-1).numpy()
+def most_alike(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """How alike each row is to the one of others that it is most like.
 
+    Arguments
+    ---------
+    rows : np.ndarray
+        Utterances at norm 1, or means of them, shape [rows, dim].
+    others : np.ndarray
+        Likewise, at least one.
 
-def _check(
-    what: str, embeddings: torch.Tensor, speakers: Sequence[str]
-) -> None:
-    if embeddings.ndim != 2 or len(embeddings) != len(speakers):
-        raise ValueError(
-            f"{what}: expected embeddings [utterances, dim] and as many "
-            f"speakers; got {list(embeddings.shape)} and {len(speakers)}"
-        )
+    Returns
+    -------
+    np.ndarray
+        The greatest product of each, [rows].
+
+    Example
+    -------
+    >>> most_alike(np.eye(2), np.array([[0.5, 0.5], [0.0, 1.0]])).tolist()
+    [0.5, 1.0]
+    """
+    blocks = np.array_split(rows, max(1, -(-len(rows) // _BLOCK)))
+    return np.concatenate([(one @ others.T).max(axis=1) for one in blocks])

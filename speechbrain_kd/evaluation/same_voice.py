@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch.nn.functional import normalize
 
 from speechbrain_kd.evaluation.linkage import linked
+from speechbrain_kd.evaluation.unit_rows import group_sums, rows_of_speakers
 
 #: Speakers from whose halves the threshold is found, at least, and the
 #: utterances that such a speaker has.
@@ -102,13 +102,7 @@ def same_voices(
     >>> same_voices(voices, ids, threshold=0.9).persons()
     {'ann': 'ann', 'di': 'ann'}
     """
-    if embeddings.ndim != 2 or len(embeddings) != len(speakers):
-        raise ValueError(
-            "same_voices: expected embeddings [utterances, dim] and as many "
-            f"speakers; got {list(embeddings.shape)} and {len(speakers)}"
-        )
-    names, index = np.unique(np.array(speakers), return_inverse=True)
-    unit = normalize(embeddings.detach().double(), dim=-1).numpy()
+    unit, index, names = rows_of_speakers("same_voices", embeddings, speakers)
     if threshold is None:
         threshold = _likeness_of_halves(unit, index, len(names))
     centres = _centres(unit, index, len(names))
@@ -129,8 +123,7 @@ def same_voices(
 
 def _centres(unit: np.ndarray, index: np.ndarray, count: int) -> np.ndarray:
     """Unit means of unit rows by index, [count, dim]."""
-    sums = np.zeros((count, unit.shape[1]))
-    np.add.at(sums, index, unit)
+    sums = group_sums(unit, index, count)
     return sums / np.linalg.norm(sums, axis=1, keepdims=True).clip(1e-12)
 
 

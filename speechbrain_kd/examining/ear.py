@@ -1,6 +1,7 @@
 """A model that hears a corpus, for commands that go by what it hears."""
 
 from argparse import Namespace
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -8,6 +9,7 @@ import torch
 from speechbrain_kd.data.prepare import prepare_corpus
 from speechbrain_kd.examining.training import heard_of, teach
 from speechbrain_kd.model_sources import load_model
+from speechbrain_kd.teachers.base import Teacher
 
 
 class Ear:
@@ -41,12 +43,20 @@ class Ear:
             single_utterance="train",
             progressbar=self.bar,
         )
-        self._model = None
+
+    @cached_property
+    def model(self) -> Teacher:
+        """The speaker model, loaded when it is first asked."""
+        model = load_model(self.source, self.device)
+        if model.learns:
+            places = (self.cache, self.device, self.bar)
+            teach(model, self.data_folder, *places)
+        return model
 
     def hear(
         self, manifest: Path, most: int | None, seconds: float
     ) -> tuple[torch.Tensor, list[str], list[str]]:
-        """What the model, loaded on the first call, says of utterances.
+        """What the model says of utterances.
 
         Arguments
         ---------
@@ -62,11 +72,6 @@ class Ear:
         tuple[torch.Tensor, list[str], list[str]]
             Embeddings [utterances, dim]; of each the speaker and the id.
         """
-        if self._model is None:
-            self._model = load_model(self.source, self.device)
-            if self._model.learns:
-                where = (self.cache, self.device, self.bar)
-                teach(self._model, self.data_folder, *where)
         places = (self.corpus, self.cache, self.device, self.bar)
         heard = heard_of(manifest, *places).some(most, seconds)
-        return heard.embeddings(self._model), heard.speakers, heard.utterances
+        return heard.embeddings(self.model), heard.speakers, heard.utterances

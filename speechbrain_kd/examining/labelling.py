@@ -17,10 +17,11 @@ from speechbrain_kd.data.unlabelled import VOICES, prepare_unlabelled
 from speechbrain_kd.evaluation.heard_voices import (
     NO_VOICE,
     clearest_threshold,
-    mean_cosines,
+    group_means,
     most_alike,
     voices_of,
 )
+from speechbrain_kd.evaluation.unit_rows import rows_of_speakers, unit_rows
 from speechbrain_kd.examining.ear import Ear
 from speechbrain_kd.lessons import UTTERANCES_PER_SPEAKER
 
@@ -180,16 +181,19 @@ def label_speech(options: Namespace) -> Labelled:
     if threshold is None:
         threshold, agreement = clearest_threshold(known, speakers)
     embeddings, _, utterances = ear.hear(listed, None, _SECONDS)
-    numbers = voices_of(embeddings, threshold, options.least)
+    unit = unit_rows(embeddings)
+    numbers = voices_of(unit, threshold, options.least)
+    means = group_means(unit, numbers)
     names = _names(
-        (embeddings, numbers), (known, speakers), threshold, options.prefix
+        means, *_means_of(known, speakers), threshold, options.prefix
     )
     voices = [NOBODY if one == NO_VOICE else names[one] for one in numbers]
     if ear.corpus.test_csv is not None:
         tested, whose, _ = ear.hear(ear.corpus.test_csv, *most)
-        for row in _like_test(
-            (embeddings, numbers), (tested, whose), threshold
-        ):
+        test, _ = _means_of(tested, whose)
+        met = np.flatnonzero(most_alike(means, test) >= threshold)
+        like = most_alike(unit, test) >= threshold
+        for row in np.flatnonzero(like | np.isin(numbers, met)):
             voices[row] = TESTED
     start = len("unlabelled/")
     return Labelled(
@@ -202,39 +206,30 @@ def label_speech(options: Namespace) -> Labelled:
     )
 
 
+def _means_of(
+    embeddings: torch.Tensor, whose: list[str]
+) -> tuple[np.ndarray, list[str]]:
+    """Means of speakers' utterances, [speakers, dim], and their names."""
+    unit, index, names = rows_of_speakers("label", embeddings, whose)
+    return group_means(unit, index), names.tolist()
+
+
 def _names(
-    heard: tuple[torch.Tensor, np.ndarray],
-    known: tuple[torch.Tensor, list[str]],
+    voices: np.ndarray,
+    known: np.ndarray,
+    speakers: list[str],
     threshold: float,
     prefix: str,
 ) -> list[str]:
     """Names of voices: a training speaker's where it is one, or new ones."""
-    speakers, index = np.unique(np.array(known[1]), return_inverse=True)
-    names = [
-        f"{prefix}{number + 1:05d}" for number in range(heard[1].max() + 1)
-    ]
-    taken = set(names) & set(speakers.tolist())
+    names = [f"{prefix}{number + 1:05d}" for number in range(len(voices))]
+    taken = set(names) & set(speakers)
     if taken:
         raise ValueError(
             f"the corpus has a speaker {min(taken)}, which is also what a "
             "voice would be called: give another --prefix"
         )
-    cosines = mean_cosines(*heard, known[0], index)
-    for number, row in enumerate(cosines):
+    for number, row in enumerate(voices @ known.T):
         if row.max() >= threshold:
-            names[number] = str(speakers[row.argmax()])
+            names[number] = speakers[row.argmax()]
     return names
-
-
-def _like_test(
-    heard: tuple[torch.Tensor, np.ndarray],
-    test: tuple[torch.Tensor, list[str]],
-    threshold: float,
-) -> list[int]:
-    """Places of utterances that are like a test speaker, or in such a voice."""
-    embeddings, numbers = heard
-    _, index = np.unique(np.array(test[1]), return_inverse=True)
-    like = most_alike(embeddings, test[0], index) >= threshold
-    of_voices = mean_cosines(embeddings, numbers, test[0], index)
-    met = np.flatnonzero(of_voices.max(axis=1, initial=-1) >= threshold)
-    return np.flatnonzero(like | np.isin(numbers, met)).tolist()

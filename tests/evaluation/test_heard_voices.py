@@ -9,11 +9,12 @@ from torch.nn.functional import normalize
 from speechbrain_kd.evaluation.heard_voices import (
     NO_VOICE,
     clearest_threshold,
-    mean_cosines,
+    group_means,
     most_alike,
     voices_of,
 )
 from speechbrain_kd.evaluation.linkage import linked
+from speechbrain_kd.evaluation.unit_rows import unit_rows
 
 
 def utterances(persons, each=6, spread=0.6, seed=0, dim=48):
@@ -29,8 +30,7 @@ def utterances(persons, each=6, spread=0.6, seed=0, dim=48):
 
 def by_all_pairs(embeddings, threshold):
     """Groups by joining the most alike two, over and over."""
-    unit = normalize(embeddings.double()).numpy()
-    return joined(unit, threshold)
+    return joined(normalize(embeddings.double()).numpy(), threshold)
 
 
 @pytest.mark.parametrize("threshold", [0.2, 0.35, 0.5, 0.7])
@@ -38,9 +38,9 @@ def test_linkage_is_that_of_all_pairs(threshold, monkeypatch):
     rows, _ = utterances(8, each=4, spread=1.0)
     monkeypatch.setattr("speechbrain_kd.evaluation.linkage._AT_ONCE", 250)
     wanted = by_all_pairs(rows, threshold)
-    found = sorted(linked(normalize(rows.double()).numpy(), threshold))
+    found = sorted(linked(unit_rows(rows), threshold))
     assert found == [one for one in wanted if len(one) > 1]
-    numbers = voices_of(rows, threshold, least=3)
+    numbers = voices_of(unit_rows(rows), threshold, least=3)
     kept = [one for one in wanted if len(one) > 2]
     assert len(kept) == numbers.max() + 1
     for number, group in enumerate(kept):
@@ -51,7 +51,7 @@ def test_linkage_is_that_of_all_pairs(threshold, monkeypatch):
 def test_too_many_hold_together(monkeypatch):
     monkeypatch.setattr("speechbrain_kd.evaluation.linkage._MOST_TOGETHER", 5)
     with pytest.raises(ValueError, match=r"6 of 12 hold together by pairs"):
-        voices_of(torch.eye(2).repeat(6, 1), 0.5, 2)
+        voices_of(np.eye(2).repeat(6, 0), 0.5, 2)
 
 
 def test_the_threshold_finds_the_speakers():
@@ -59,7 +59,7 @@ def test_the_threshold_finds_the_speakers():
     threshold, agreement = clearest_threshold(rows, names)
     assert agreement == 1 and 0.3 < threshold < 0.9
     others, whose = utterances(25, seed=3)
-    numbers = voices_of(others, threshold, least=2)
+    numbers = voices_of(unit_rows(others), threshold, least=2)
     pairs = set(zip(numbers.tolist(), whose, strict=True))
     assert len(pairs) == 25 and numbers.min() == 0
 
@@ -109,10 +109,11 @@ def test_mean_cosines_by_a_loop():
     other, _ = utterances(2, each=5, spread=1.0, seed=1)
     groups = np.array([0, 1, 1, -1] * 3)
     others = np.array([2, 0, -1, 1, 2] * 2)
-    found = mean_cosines(one * 3, groups, other, others)
+    unit, means = unit_rows(one * 3), group_means(unit_rows(other), others)
+    found = group_means(unit, groups) @ means.T
     assert found.shape == (2, 3)
-    alone = mean_cosines(one, np.arange(len(one)), other, others)
-    most = most_alike(one, other, others)
+    alone = group_means(unit, np.arange(len(one))) @ means.T
+    most = most_alike(unit, means)
     assert most.tolist() == pytest.approx(alone.max(axis=1).tolist())
     for a in range(2):
         for b in range(3):
