@@ -71,14 +71,16 @@ def _rates(facts: Mapping[str, Any]) -> str:
     """Error rates: mean over seeds, for the first column with interval."""
     groups, conditions = facts["groups"], facts["conditions"]
     keys = [*groups, POOLED, COST, *conditions]
-    first = [MEAN] if groups else []
-    header = ["cell", "student", "seeds", *first, *keys, "train s"]
+    first, called = MEAN, MEAN
     if not groups:
         keys.remove(POOLED)
-        first, header[3:4] = [POOLED], ["EER"]
+        first, called = POOLED, "EER"
+    header = ["cell", "student", "seeds", called, "of each seed", *keys]
+    header.append("train s")
     rows = []
     if facts["teacher"] is not None:
-        own = [_number(facts["teacher"].get(key), key) for key in first + keys]
+        own = [_number(facts["teacher"].get(key), key) for key in [first, *keys]]
+        own.insert(1, _NONE)
         rows.append(["teacher", _NONE, _NONE, *own, _NONE])
     for name, cell in facts["cells"].items():
         for student, found in cell["students"].items():
@@ -92,12 +94,19 @@ def _rates(facts: Mapping[str, Any]) -> str:
                     name,
                     student,
                     str(len(found["seeds"])),
-                    spread(rates[first[0]]),
+                    spread(rates[first]),
+                    _each(found["seeds"], first),
                     *means,
                     f"{found['train_s']:.0f}",
                 ]
             )
     return table(header, rows)
+
+
+def _each(seeds: Mapping[int, Mapping[str, float]], key: str) -> str:
+    """A rate of each seed, in the seeds' order."""
+    rates = [found[key] for _, found in sorted(seeds.items())]
+    return " · ".join(f"{rate:.2f}" for rate in rates)
 
 
 def _differences(facts: Mapping[str, Any]) -> str:

@@ -75,7 +75,8 @@ def test_the_tables(finished, tmp_path):
     assert ["cosine", key, searched, "1e1"] in rows
     spread = "17.00 [14.52, 19.48]"
     (cosine,) = [row for row in rows if row[3:4] == [spread]]
-    assert cosine[4:9] == ["16.00", "18.00", "17.00", "0.500", "27.00"]
+    assert cosine[4] == "16.00 · 17.00 · 18.00"
+    assert cosine[5:10] == ["16.00", "18.00", "17.00", "0.500", "27.00"]
     (told,) = [
         row for row in rows if row[:3] == ["cosine", "small", "baseline"]
     ]
