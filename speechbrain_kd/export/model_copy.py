@@ -56,10 +56,17 @@ def copy_model(
     FileNotFoundError
         If a file of the model is no longer there.
     ValueError
-        If ``folder`` holds something else than an export, or what was written
-        does not give the model's embeddings.
+        If ``folder`` holds something else than an export, what was written
+        does not give the model's embeddings, or the model speaks through its
+        projector.
     """
     folder = Path(folder)
+    if model.projected:
+        raise ValueError(
+            f"{model.source}: with projector=True it is exported to onnx, "
+            "onnx-int8 or web. Its SpeechBrain folder is of its own space, and "
+            f"brings {PROJECTOR} along"
+        )
     refuse_foreign(folder)
     place = export_folder(model) or model.source
     files = locate(str(place), model.revision)

@@ -131,12 +131,19 @@ def facts_of_model(
     run = place if export.is_dir() else place.parent
     teacher = run / "teacher_files.json"
     known = _json(teacher) if teacher.is_file() else None
-    calibration = _fetched(files, "calibration.json")
-    if calibration is None:
+    calibration = None
+    if model.projected:  # its calibration is of the student's own space
         logger.warning(
-            "%s has no calibration.json: the ONNX file has no threshold",
+            "%s speaks in its teacher's space: the ONNX file has no threshold",
             model.source,
         )
+    else:
+        calibration = _fetched(files, "calibration.json")
+        if calibration is None:
+            logger.warning(
+                "%s has no calibration.json: the ONNX file has no threshold",
+                model.source,
+            )
     return OnnxFacts(
         name=name,
         sample_rate=model.compute_features.compute_STFT.sample_rate,

@@ -90,6 +90,11 @@ def _to_hub(options: argparse.Namespace) -> Path:
             f"{source.place}: --to hub is made of a finished run folder, whose "
             "results its card tells; there is none"
         )
+    if source.options:
+        raise ValueError(
+            f"{source.place}: --to hub writes the export as it is; expected no "
+            f"options, came {', '.join(source.options)}"
+        )
     return write_hub_folder(
         source.place, options.output, options.repo_id, licence=options.licence
     )

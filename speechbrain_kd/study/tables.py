@@ -79,7 +79,9 @@ def _rates(facts: Mapping[str, Any]) -> str:
     header.append("train s")
     rows = []
     if facts["teacher"] is not None:
-        own = [_number(facts["teacher"].get(key), key) for key in [first, *keys]]
+        own = [
+            _number(facts["teacher"].get(key), key) for key in [first, *keys]
+        ]
         own.insert(1, _NONE)
         rows.append(["teacher", _NONE, _NONE, *own, _NONE])
     for name, cell in facts["cells"].items():

@@ -15,6 +15,7 @@ from speechbrain_kd.teachers.class_names import class_names
 from speechbrain_kd.teachers.dry_run import dry_run, gives_cosines
 from speechbrain_kd.teachers.expected import check_expected
 from speechbrain_kd.teachers.files import check_link, check_name
+from speechbrain_kd.teachers.folding import fold
 from speechbrain_kd.teachers.hub import Source, locate
 from speechbrain_kd.teachers.loading import check_fits, read_state, sha256
 from speechbrain_kd.teachers.pooling import silence_pooling
@@ -53,7 +54,8 @@ class SpeechBrainTeacher(Teacher):
         classes the yaml may name.
     projector : bool
         Whether to speak in the space of the model's own teacher, by the
-        ``projector.ckpt`` of an export that kept it (``keep_projector``).
+        ``projector.ckpt`` of an export that kept it (``keep_projector``). It
+        becomes a part of the last layer, where that is affine.
     expected : Mapping[str, Any] | None
         What the model is said to be, by name: ``n_mels``, ``embedding_dim``,
         ``classes`` (None without a classifier), ``cosine_logits`` and
@@ -98,13 +100,14 @@ class SpeechBrainTeacher(Teacher):
         self.mean_var_norm = hparams["mean_var_norm"]
         self.embedding_model = hparams["embedding_model"]
         self.projector: Module = torch.nn.Identity()
+        self.projected = projector
         self.classifier = None if projector else hparams.get("classifier")
-        if projector:
-            self._load_projector(files)
         self.features = FastFeatures(self.compute_features, self.mean_var_norm)
         skip_empty_padding(self.embedding_model)
         silence_pooling(self)
         self.freeze()
+        if projector:
+            self._load_projector(files)
         self._probe()
         self._name_classes(hparams, files)
         #: The commit that was loaded; None for a folder.
@@ -169,9 +172,15 @@ class SpeechBrainTeacher(Teacher):
                 f"{path}: expected a matrix `weight` [teacher's dim, dim], got "
                 f"{type(weight).__name__}"
             )
-        self.projector = torch.nn.Linear(*weight.T.shape, bias=False)
-        self.projector.load_state_dict({"weight": weight})
         self.digests[PROJECTOR] = sha256(path)
+        projector = torch.nn.Linear(*weight.T.shape, bias=False)
+        projector.load_state_dict({"weight": weight})
+        noise = torch.randn(
+            2, 16000, generator=torch.Generator().manual_seed(0)
+        )
+        feats = self.features(noise, torch.ones(2))
+        if not fold(self.embedding_model, projector, feats):
+            self.projector = projector.requires_grad_(False)
 
     def _probe(self) -> None:
         """Finds the embedding's size and the classifier's kind by trial."""

@@ -92,6 +92,39 @@ def test_int8_of_given_audio(run, tmp_path):
         export(run, "onnx-int8", path, "--calibration", "no/such")
 
 
+def test_the_teachers_space(run, tmp_path):
+    """The projector is in the file; it has no threshold of another space."""
+    copied = shutil.copytree(run, tmp_path / "run")
+    weight = torch.randn(20, 12)
+    torch.save({"weight": weight}, copied / "export" / "projector.ckpt")
+    (copied / "export" / "calibration.json").write_text(
+        '{"eer_threshold": 0.25, "calibration": {"weights": [8], "offset": -4}}'
+    )
+    audio = tmp_path / "audio"
+    audio.mkdir()
+    for number, wave in enumerate(speech(3)):
+        soundfile.write(audio / f"{number}.wav", wave, 16000)
+    own = SpeakerVerifier(export(copied, "onnx", tmp_path / "own.onnx"))
+    assert own.facts.metadata["threshold"] == "0.25"
+    expected = weight.numpy() @ own.embed(wave)
+    expected /= (expected**2).sum() ** 0.5
+    named = f"{copied},projector=True"
+    for to, options, least in (
+        ("onnx", (), 0.99999),
+        ("onnx-int8", ("--calibration", audio), 0.99),
+    ):
+        made = export(named, to, tmp_path / f"{to}.onnx", *options)
+        found = SpeakerVerifier(made)
+        assert found.embed(wave).shape == (20,)
+        assert found.embed(wave) @ expected > least
+        assert "threshold" not in found.facts.metadata
+    with pytest.raises(SystemExit, match="projector=True it is exported to on"):
+        export(named, "speechbrain", tmp_path / "folder")
+    with pytest.raises(SystemExit, match="expected no options, came projector"):
+        export(named, "hub", tmp_path / "folder", "--repo_id", "a/b")
+    assert not (tmp_path / "folder").exists()
+
+
 def test_a_hub_folder(run, tmp_path):
     made = export(run, "hub", tmp_path / "hub", "--repo_id", "ann/tiny")
     assert "ann/tiny" in (made / "README.md").read_text()
