@@ -39,6 +39,7 @@ def normalise(
     kind: str = "as",
     top_k: int = 300,
     test_embeddings: torch.Tensor | np.ndarray | None = None,
+    test_cohort: Cohort | None = None,
 ) -> np.ndarray:
     """Normalises cosine scores by those against a cohort.
 
@@ -68,6 +69,10 @@ def normalise(
         Cohort speakers of ``"as"``; others take all.
     test_embeddings : torch.Tensor | np.ndarray | None
         As `cosine_scores` has it.
+    test_cohort : Cohort | None
+        Where another model verifies than enrols: the cohort as the one that
+        enrols embeds it, which the tests are compared with; ``cohort`` is then
+        as the one that verifies embeds it, for the enrolments.
 
     Returns
     -------
@@ -92,25 +97,30 @@ def normalise(
     True
     """
     scores = np.asarray(scores, dtype=np.float32)
-    _check_arguments(scores, trials, cohort, kind, top_k)
+    for one in filter(None, (cohort, test_cohort)):
+        _check_arguments(scores, trials, one, kind, top_k)
     rows = both_sides(embeddings, trials, test_embeddings)
-    others = cohort.unit()
-    if others.shape[1] != rows[0].shape[1]:
-        raise ValueError(
-            f"the cohort has {others.shape[1]} dimensions and the trials "
-            f"{rows[0].shape[1]}: embed both by one model"
-        )
+    cohorts = [cohort, cohort if test_cohort is None else test_cohort]
+    others = [one.unit() for one in cohorts]
+    for one in others:
+        if one.shape[1] != rows[0].shape[1]:
+            raise ValueError(
+                f"the cohort has {one.shape[1]} dimensions and the trials "
+                f"{rows[0].shape[1]}: embed both by one model"
+            )
     warn_of_known(trials, cohort)
-    k = top_k if kind == "as" else len(cohort)
     sides = {"z": [0], "t": [1]}.get(kind, [0, 1])
     index = [trials.enrol, trials.test]
-    shared = rows[0] is rows[1]
+    shared = rows[0] is rows[1] and test_cohort is None
     total, facts = np.zeros_like(scores), None
     for side in sides:
         if facts is None or not shared:
             wanted = [index[s] for s in sides] if shared else [index[side]]
             used = np.unique(np.concatenate(wanted))
-            facts = _statistics(rows[side], used, others, k, trials.utterances)
+            k = top_k if kind == "as" else len(others[side])
+            facts = _statistics(
+                rows[side], used, others[side], k, trials.utterances
+            )
         mean, deviation = facts[:, index[side]]
         total += (scores - mean) / deviation
     return total / len(sides)

@@ -25,12 +25,16 @@ class Conditions:
         Signal-to-noise ratios of test utterances, in dB.
     noise : str
         ``babble`` or ``white``.
+    as_norm : int | None
+        Speakers of adaptive s-norm that each side is most like, of the
+        training's; null leaves scores alone.
     """
 
     column: str | None = None
     durations: tuple[float, ...] = (1.0, 2.0, 5.0)
     snrs: tuple[float, ...] = (10.0,)
     noise: str = "babble"
+    as_norm: int | None = None
 
 
 @dataclass(frozen=True)

@@ -128,13 +128,17 @@ def _search(node: yaml.Node, where: str) -> Search:
 def _conditions(node: yaml.Node | None, where: str) -> Conditions:
     """What is measured."""
     parts = dict(pairs_of(node, where))
-    _only(parts, {"column", "durations", "snrs", "noise"}, where)
+    _only(parts, {"column", "durations", "snrs", "noise", "as_norm"}, where)
     default = Conditions()
+    top = _plain(parts.get("as_norm"), int, f"{where}.as_norm", None)
+    if top is not None and top < 2:
+        raise ValueError(f"{where}.as_norm: expected 2 or more, got {top}")
     return Conditions(
         _plain(parts.get("column"), str, f"{where}.column", "") or None,
         tuple(_list(parts.get("durations"), float, where, default.durations)),
         tuple(_list(parts.get("snrs"), float, where, default.snrs)),
         _plain(parts.get("noise"), str, f"{where}.noise", default.noise),
+        top,
     )
 
 

@@ -1,6 +1,5 @@
 """Error rates of one model under the conditions of a plan."""
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from speechbrain_kd.assess import held_out
 from speechbrain_kd.data.corpus import Corpus
 from speechbrain_kd.data.layout import SPEAKERS_TABLE
 from speechbrain_kd.data.manifest import read_paths
@@ -16,13 +14,12 @@ from speechbrain_kd.evaluating.inputs import CohortFiles
 from speechbrain_kd.evaluating.systems import System, embed_system, load_system
 from speechbrain_kd.evaluation.breakdown import by_column
 from speechbrain_kd.evaluation.cohort import centre
-from speechbrain_kd.evaluation.embed import embed_files
 from speechbrain_kd.evaluation.metrics import OperatingPoints
+from speechbrain_kd.evaluation.normalisation import normalise
 from speechbrain_kd.evaluation.scoring import cosine_scores
 from speechbrain_kd.evaluation.speaker_table import read_speakers
 from speechbrain_kd.evaluation.speakers import speaker_names
 from speechbrain_kd.evaluation.trials import TrialList, read_trials
-from speechbrain_kd.evaluation.validation import validation_trials
 from speechbrain_kd.evaluation.where import (
     by_duration,
     by_snr,
@@ -30,12 +27,10 @@ from speechbrain_kd.evaluation.where import (
 )
 from speechbrain_kd.model_sources import ModelSource
 from speechbrain_kd.study.plan import Conditions
-from speechbrain_kd.teachers import Teacher
-
-logger = logging.getLogger(__name__)
 
 WHOLE = "whole"
 CROSS = "teacher enrols"
+AS_NORM = "AS-norm"
 _P_TARGET = 0.01
 
 #: ``pooled`` and ``mean`` EER, ``groups`` by value of the column, 0 to 1.
@@ -95,14 +90,14 @@ class Bench:
         source : ModelSource
             The model.
         enrols : bool
-            Whether it is to enrol for another: then its cohort are the
-            training speakers.
+            Whether it is to enrol for another. Then, and where scores are
+            to be normalised, it has the training speakers as cohort.
         """
         system = load_system(source, self.device)
         cohort, files = None, self.corpus.test_files
-        if enrols:
+        if enrols or self.conditions.as_norm:
             heard = read_paths(self.corpus.train_csv, self.corpus.data_root)
-            cohort = CohortFiles(heard, list(map(_speaker, heard)))
+            cohort = CohortFiles(heard, list(map(speaker_of, heard)))
         embed_system(system, files, cohort, self.cache, self.device, False)
         return system
 
@@ -172,11 +167,13 @@ def measure(
     Returns
     -------
     dict[str, Rates]
-        By condition: ``whole``, ``1 s``, ``10 dB``, ``teacher enrols``.
+        By condition: ``whole``, ``1 s``, ``10 dB``, ``AS-norm``, ``teacher
+        enrols`` and ``teacher enrols, AS-norm``.
     """
     trials, values = read_trials(bench.corpus.trials), bench.values()
     rows, asked = system.rows_of(trials), bench.conditions
-    found = {WHOLE: rates(cosine_scores(rows, trials), trials, values)}
+    scores = cosine_scores(rows, trials)
+    found = {WHOLE: rates(scores, trials, values)}
     audio = (
         {"": system.model},
         {"": rows},
@@ -201,65 +198,40 @@ def measure(
         # The last group is that without a change, which is known.
         for group in part.groups[:-1]:
             found[group] = part.intervals[""][group]
+    if asked.as_norm:
+        top = min(asked.as_norm, len(system.cohort))
+        scores = normalise(scores, rows, trials, system.cohort, "as", top)
+        found[AS_NORM] = rates(scores, trials, values)
     if teacher is not None:
-        enrolled = teacher.rows_of(trials)
-        if enrolled.shape[1] == rows.shape[1]:
-            enrolled = centre(enrolled, teacher.cohort.mean)
-            crossed = cosine_scores(enrolled, trials, rows)
-            found[CROSS] = rates(crossed, trials, values)
+        found |= _crossed(system, teacher, bench, trials, values)
     return found
 
 
-def validate(model: Teacher, bench: Bench) -> Rates:
-    """Error rates on held-out utterances of the training speakers.
-
-    Where there is a column, trials are made within each of its groups: across
-    them the channel would give the answer away.
-
-    Arguments
-    ---------
-    model : Teacher
-        The model.
-    bench : Bench
-        With the manifests of the model's own run.
-
-    Returns
-    -------
-    Rates
-        Without ``min_dcf``.
-
-    Raises
-    ------
-    ValueError
-        If no trial can be made.
-    """
-    files = held_out(bench.corpus).files
-    ids, rows = embed_files(model.embed, files, bench.device, progressbar=False)
-    place = {name: row for name, row in zip(ids, rows.numpy(), strict=True)}
-    values = bench.values()
-    groups = {}
-    for group in sorted({values.get(_speaker(name), "") for name in ids}):
-        own = [name for name in ids if values.get(_speaker(name), "") == group]
-        try:
-            trials = validation_trials(list(map(_speaker, own)), own)
-        except ValueError as error:
-            logger.info("No validation trials of %s: %s", group, error)
-            continue
-        groups[group] = _eer(place, trials)
-    if not groups:
-        raise ValueError(
-            f"{bench.corpus.valid_csv}: no validation trial can be made; hold "
-            "out more of each speaker (--split_ratio)"
+def _crossed(
+    system: System,
+    teacher: System,
+    bench: Bench,
+    trials: TrialList,
+    values: Mapping[str, str],
+) -> dict[str, Rates]:
+    """Rates where the teacher enrols; empty where dimensions differ."""
+    rows, enrolled = system.rows_of(trials), teacher.rows_of(trials)
+    if enrolled.shape[1] != rows.shape[1]:
+        return {}
+    mean, top = teacher.cohort.mean, bench.conditions.as_norm
+    enrolled = centre(enrolled, mean)
+    scores = cosine_scores(enrolled, trials, rows)
+    found = {CROSS: rates(scores, trials, values)}
+    if top:
+        cohorts = system.cohort, teacher.cohort.centred(mean)
+        top = min(top, *map(len, cohorts))
+        scores = normalise(
+            scores, enrolled, trials, cohorts[0], "as", top, rows, cohorts[1]
         )
-    return {"groups": groups, "mean": float(np.mean(list(groups.values())))}
+        found[f"{CROSS}, {AS_NORM}"] = rates(scores, trials, values)
+    return found
 
 
-def _eer(place: Mapping[str, np.ndarray], trials: TrialList) -> float:
-    """EER by embeddings of utterances."""
-    rows = np.stack([place[name] for name in trials.utterances])
-    points = OperatingPoints(*trials.split(cosine_scores(rows, trials)))
-    return points.eer_threshold()[0]
-
-
-def _speaker(utterance: str) -> str:
+def speaker_of(utterance: str) -> str:
+    """The speaker of an utterance, by its name."""
     return utterance.split("/")[0]

@@ -14,8 +14,9 @@ from speechbrain_kd.model_sources import ModelSource, load_model
 from speechbrain_kd.process import run_training
 from speechbrain_kd.study.files import read_json, write_json
 from speechbrain_kd.study.jobs import TEACHER, Job
-from speechbrain_kd.study.rates import measure, validate
+from speechbrain_kd.study.rates import measure
 from speechbrain_kd.study.shared import bench_of, make_view, teacher_source
+from speechbrain_kd.study.validation import validate
 
 logger = logging.getLogger(__name__)
 

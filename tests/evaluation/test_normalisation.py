@@ -22,12 +22,12 @@ def rows_of(seed, count=25, dim=12):
     return np.random.default_rng(seed).normal(0.3, 1.0, (count, dim))
 
 
-def one_trial(kind, enrol, test, cohort, size):
+def one_trial(kind, enrol, test, cohorts, size):
     """What upstream's recipe does with a trial, in double precision."""
     similarity = torch.nn.CosineSimilarity(dim=-1, eps=1e-6)
     against = [
         torch.topk(similarity(row[None], cohort), size).values
-        for row in (enrol, test)
+        for row, cohort in zip((enrol, test), cohorts, strict=True)
     ]
     score = similarity(enrol, test)
     both = [(score - each.mean()) / each.std() for each in against]
@@ -36,24 +36,29 @@ def one_trial(kind, enrol, test, cohort, size):
 
 @pytest.mark.parametrize("block", [1, 300, 2**24])
 @pytest.mark.parametrize("kind", ["z", "t", "s", "as"])
-@pytest.mark.parametrize("other_model", [False, True])
+@pytest.mark.parametrize("other_model, cohorts", [(0, 1), (1, 1), (1, 2)])
 def test_agrees_with_the_loop_of_the_recipe(
-    monkeypatch, block, kind, other_model
+    monkeypatch, block, kind, other_model, cohorts
 ):
     monkeypatch.setattr(normalisation, "BLOCK_SIZE", block)
     trials, rows, cohort = make_trials(), rows_of(1), rows_of(2, 40)
     tests = rows_of(3) if other_model else None
+    other = rows_of(4, 40) if cohorts == 2 else None
+    both = cohort, cohort if other is None else other
     scores = cosine_scores(rows, trials, tests)
     size = 7 if kind == "as" else 40
     enrolled = torch.from_numpy(rows)
     verified = torch.from_numpy(rows if tests is None else tests)
     expected = [
         one_trial(
-            kind, enrolled[e], verified[t], torch.from_numpy(cohort), size
+            kind, enrolled[e], verified[t], map(torch.from_numpy, both), size
         )
         for e, t in zip(trials.enrol, trials.test, strict=True)
     ]
-    found = normalise(scores, rows, trials, Cohort(cohort), kind, 7, tests)
+    given = {} if other is None else {"test_cohort": Cohort(other)}
+    found = normalise(
+        scores, rows, trials, Cohort(cohort), kind, 7, tests, **given
+    )
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
@@ -93,6 +98,8 @@ def test_each_utterance_meets_the_cohort_once(monkeypatch):
         ({"cohort": Cohort(np.ones((20, 12)))}, "'id.*one and the same score"),
         ({"embeddings": rows_of(1, 24)}, r"embeddings \[25, dim\]"),
         ({"test_embeddings": rows_of(1, 25, 11)}, "share a space"),
+        ({"test_cohort": Cohort(rows_of(2, 4))}, "which is 4, got 5"),
+        ({"test_cohort": Cohort(rows_of(2, 20, 5))}, "has 5 dimensions and"),
     ],
 )
 def test_bad_arguments(change, message):

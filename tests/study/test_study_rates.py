@@ -10,10 +10,11 @@ import torch
 from speechbrain_kd.evaluation.cohort import Cohort
 from speechbrain_kd.evaluation.metrics import eer
 from speechbrain_kd.evaluation.scoring import cosine_scores
-from speechbrain_kd.evaluation.trials import TrialList
-from speechbrain_kd.study import rates as module
+from speechbrain_kd.evaluation.trials import TrialList, read_trials
+from speechbrain_kd.study import validation as module
 from speechbrain_kd.study.plan import Conditions
-from speechbrain_kd.study.rates import Bench, measure, rates, validate
+from speechbrain_kd.study.rates import Bench, measure, rates
+from speechbrain_kd.study.validation import validate
 
 RATE = 16000
 
@@ -82,7 +83,7 @@ def system_of(
 
 def test_groups_count_each_alike(bench):
     system = system_of(bench, Spectrum())
-    trials = module.read_trials(bench.corpus.trials)
+    trials = read_trials(bench.corpus.trials)
     scores = cosine_scores(system.rows_of(trials), trials)
     found = rates(scores, trials, bench.values())
     own = {}
@@ -115,6 +116,51 @@ def test_every_condition_and_who_enrols(bench):
         assert set(one["groups"]) == {"a", "b"}
     small = SimpleNamespace(rows_of=lambda trials: np.ones((40, 3)))
     assert "teacher enrols" not in measure(system, bench, small)
+
+
+def by_hand(enrolled, tested, trials, cohort_of_tests, cohort, top):
+    """Adaptive s-norm, a trial at a time."""
+    scores = []
+    for one, two in zip(trials.enrol, trials.test, strict=True):
+        enrol, test = enrolled[one], tested[two]
+        mine = np.sort(cohort_of_tests @ enrol)[-top:]
+        theirs = np.sort(cohort @ test)[-top:]
+        score = enrol @ test
+        own = (score - mine.mean()) / mine.std(ddof=1)
+        other = (score - theirs.mean()) / theirs.std(ddof=1)
+        scores.append((own + other) / 2)
+    return np.array(scores)
+
+
+def test_adaptive_s_norm_by_the_training_speakers(bench):
+    def unit(rows):
+        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+    asked = Conditions("corpus", (), (), "white", as_norm=5)
+    bench = Bench(bench.corpus, asked, bench.cache)
+    system, teacher = (system_of(bench, Spectrum()) for _ in range(2))
+    rng = np.random.default_rng(1)
+    system.cohort = Cohort(unit(rng.random((12, 32))))
+    teacher.cohort = Cohort(unit(rng.random((12, 32))))
+    found = measure(system, bench, teacher)
+    assert list(found) == [
+        *("whole", "AS-norm", "teacher enrols", "teacher enrols, AS-norm")
+    ]
+    trials, values = read_trials(bench.corpus.trials), bench.values()
+    rows, cohort = unit(system.rows_of(trials)), unit(system.cohort.embeddings)
+    mean = teacher.cohort.mean
+    enrolled = unit(rows - mean)
+    expected = by_hand(rows, rows, trials, cohort, cohort, 5)
+    assert found["AS-norm"] == rates(expected, trials, values)
+    others = unit(teacher.cohort.embeddings - mean)
+    expected = by_hand(enrolled, rows, trials, cohort, others, 5)
+    assert found["teacher enrols, AS-norm"] == rates(expected, trials, values)
+    # Of fewer speakers than are asked for, all are taken.
+    few = Conditions("corpus", (), (), "white", as_norm=50)
+    all_of_them = Conditions("corpus", (), (), "white", as_norm=12)
+    assert measure(system, Bench(bench.corpus, few, bench.cache)) == measure(
+        system, Bench(bench.corpus, all_of_them, bench.cache)
+    )
 
 
 def test_validation_trials_are_within_a_group(bench, monkeypatch):
