@@ -166,7 +166,8 @@ def test_a_second_time_embeds_nothing(evaluate, lists, monkeypatch):
 def test_scores_by_a_cohort(evaluate, lists, models, tiny_corpus, options):
     # Of the same speakers, who would be others: here only the way counts.
     cohort = [f"--cohort={tiny_corpus / 'wav'}", "--allow-contaminated"]
-    found = evaluate("--trials", lists / "all.txt", *cohort, *options)
+    given = ["--trials", lists / "all.txt", "--cross"]
+    found = evaluate(*given, *cohort, *options)
     trials = read_trials(lists / "all.txt")
     files = {name: tiny_corpus / "wav" / name for name in trials.utterances}
     model = load_model(str(models / "run"))
@@ -176,6 +177,9 @@ def test_scores_by_a_cohort(evaluate, lists, models, tiny_corpus, options):
     assert result["threshold"] != pytest.approx(plain.threshold)
     assert "48 utterances of 8 speakers" in " ".join(found["notes"])
     assert found["seen"]["all"]["ours"]["by"] == {"the cohort": 8}
+    own = found["cross"][0]["eer"]["ours"]["ours"]
+    plda = "--backend=plda" in options
+    assert own == pytest.approx(plain.eer if plda else result["eer"])
 
 
 def test_calibration(evaluate, lists, tiny_corpus, models, tmp_path):

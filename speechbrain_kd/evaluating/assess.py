@@ -14,18 +14,15 @@ from speechbrain_kd.evaluating.calibrating import (
     calibrate,
     exported_calibration,
 )
+from speechbrain_kd.evaluating.crossing import cross_matrix
 from speechbrain_kd.evaluating.given import Given
-from speechbrain_kd.evaluating.systems import Scoring, System
+from speechbrain_kd.evaluating.scoring import Scoring
+from speechbrain_kd.evaluating.systems import System
 from speechbrain_kd.evaluation.breakdown import Breakdown, by_column
 from speechbrain_kd.evaluation.certainty import speaker_bootstrap
 from speechbrain_kd.evaluation.evaluation import Evaluation, Scored
 from speechbrain_kd.evaluation.figures import slug
-from speechbrain_kd.evaluation.measuring import (
-    Measures,
-    compare,
-    cross_matrix,
-    measure_list,
-)
+from speechbrain_kd.evaluation.measuring import Measures, compare, measure_list
 from speechbrain_kd.evaluation.report import describe_machine
 from speechbrain_kd.evaluation.seen import Exposure, Exposures
 from speechbrain_kd.evaluation.speakers import speaker_names, speakers_of
@@ -111,8 +108,7 @@ def assess(
             name, scored[name], trials, speakers, next(iter(systems)), measures
         )
         if options.cross:
-            rows = {one: systems[one].rows_of(trials) for one in systems}
-            found.cross.append(cross_matrix(name, rows, trials))
+            found.cross.append(cross_matrix(name, systems, trials, scoring))
         parts = _where(
             options, given, name, systems, scored, measures, speakers
         )
@@ -220,7 +216,7 @@ def notes(
         )
     if options.where and (scoring != Scoring()):
         said.append("By duration and noise, scores are plain cosines.")
-    if options.cross and (scoring != Scoring()):
+    if options.cross and scoring.backend != "cosine":
         said.append("Across systems, scores are plain cosines.")
     if given.blind:
         said.append(f"Without labels, only scored: {', '.join(given.blind)}.")

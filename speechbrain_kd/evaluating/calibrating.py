@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from speechbrain_kd.data.audio import audio_info
-from speechbrain_kd.evaluating.systems import Scoring, System
+from speechbrain_kd.evaluating.scoring import Scoring
+from speechbrain_kd.evaluating.systems import System
 from speechbrain_kd.evaluation.calibration import LinearCalibration
 from speechbrain_kd.evaluation.quality import QUALITIES, trial_quality
 from speechbrain_kd.evaluation.trials import TrialList

@@ -7,8 +7,8 @@ from speechbrain_kd.atomic import atomic_path
 from speechbrain_kd.evaluating.assess import assess
 from speechbrain_kd.evaluating.exposing import expose
 from speechbrain_kd.evaluating.given import Given, gather
+from speechbrain_kd.evaluating.scoring import Scoring
 from speechbrain_kd.evaluating.systems import (
-    Scoring,
     System,
     add_costs,
     embed_system,

@@ -9,6 +9,7 @@ import numpy as np
 
 from speechbrain_kd.assess import add_teacher_costs
 from speechbrain_kd.evaluating.inputs import CohortFiles
+from speechbrain_kd.evaluating.scoring import Scoring
 from speechbrain_kd.evaluation.audio_digests import AudioDigests
 from speechbrain_kd.evaluation.cost import time_per_second
 from speechbrain_kd.evaluation.embedding_cache import EmbeddingCache
@@ -28,40 +29,6 @@ from speechbrain_kd.model_sources import (
     run_folder,
 )
 from speechbrain_kd.teachers import OnnxTeacher, Teacher
-
-
-@dataclass(frozen=True)
-class Scoring:
-    """How embeddings become scores.
-
-    Arguments
-    ---------
-    norm : str | None
-        ``"z"``, ``"t"``, ``"s"``, ``"as"``; None leaves cosines alone.
-    top_k : int
-        Cohort speakers that adaptive s-norm takes.
-    centre : bool
-        Whether the cohort's mean is subtracted.
-    backend : str
-        ``"cosine"``, or ``"plda"`` trained on the cohort, without the others.
-    """
-
-    norm: str | None = None
-    top_k: int = 300
-    centre: bool = False
-    backend: str = "cosine"
-
-    def describe(self) -> str:
-        """How scores were made, a sentence."""
-        kinds = {"as": f"adaptive s-norm (top {self.top_k})"}
-        if self.backend == "plda":
-            return "Scores of whole utterances by PLDA, trained on the cohort."
-        parts = ["Cosine scores of whole utterances"]
-        if self.centre:
-            parts.append("the mean of the cohort subtracted")
-        if self.norm:
-            parts.append(kinds.get(self.norm, f"{self.norm}-norm"))
-        return ", ".join(parts) + "."
 
 
 @dataclass
@@ -110,7 +77,12 @@ class System:
         rows = self.rows[[self.places[name] for name in trials.recordings]]
         return pool_enrolments(rows, trials)
 
-    def score(self, trials: TrialList, scoring: Scoring) -> np.ndarray:
+    def score(
+        self,
+        trials: TrialList,
+        scoring: Scoring,
+        verifier: "System | None" = None,
+    ) -> np.ndarray:
         """Scores a list.
 
         Arguments
@@ -119,24 +91,42 @@ class System:
             The trials.
         scoring : Scoring
             How.
+        verifier : System | None
+            What embeds the tests, where this one only enrols: cosines then,
+            also where there is a PLDA. Each side is centred by its own cohort
+            and normalised by its scores with the other's.
 
         Returns
         -------
         np.ndarray
             float32, [trials].
         """
-        rows, cohort = self.rows_of(trials), self.cohort
-        if self.plda is not None:
-            return np.asarray(self.plda.score(rows, trials), np.float32)
-        if scoring.centre:
-            mean = cohort.mean
-            rows, cohort = centre(rows, mean), cohort.centred(mean)
-        scores = cosine_scores(rows, trials)
+        if self.plda is not None and verifier is None:
+            scores = self.plda.score(self.rows_of(trials), trials)
+            return np.asarray(scores, np.float32)
+        rows, cohort = self._side(trials, scoring)
+        if verifier is None:
+            tested, theirs = None, None
+            others = cohort
+        else:
+            tested, others = verifier._side(trials, scoring)
+            theirs = cohort
+        scores = cosine_scores(rows, trials, tested)
         if scoring.norm is not None:
+            how = scoring.norm, scoring.top_k
             scores = normalise(
-                scores, rows, trials, cohort, scoring.norm, scoring.top_k
+                scores, rows, trials, others, *how, tested, theirs
             )
         return np.asarray(scores, np.float32)
+
+    def _side(
+        self, trials: TrialList, scoring: Scoring
+    ) -> tuple[np.ndarray, Cohort | None]:
+        """Rows and cohort, centred where that is asked for."""
+        rows, cohort = self.rows_of(trials), self.cohort
+        if not scoring.centre:
+            return rows, cohort
+        return centre(rows, cohort.mean), cohort.centred(cohort.mean)
 
 
 def load_system(source: ModelSource, device: str) -> System:

@@ -10,14 +10,9 @@ from speechbrain_kd.evaluation.certainty import (
     paired_difference,
     speaker_bootstrap,
 )
-from speechbrain_kd.evaluation.evaluation import (
-    CrossMatrix,
-    ListResult,
-    PairedTest,
-)
+from speechbrain_kd.evaluation.evaluation import ListResult, PairedTest
 from speechbrain_kd.evaluation.likelihood import act_dcf, cllr, hull_cllr
-from speechbrain_kd.evaluation.metrics import OperatingPoints, eer
-from speechbrain_kd.evaluation.scoring import cosine_scores
+from speechbrain_kd.evaluation.metrics import OperatingPoints
 from speechbrain_kd.evaluation.trials import TrialList
 
 STATISTICS = ("eer", "min_dcf")
@@ -175,52 +170,6 @@ def compare(
             }
             found.append(
                 PairedTest(name, system, reference, statistic, **values)
-            )
-    return found
-
-
-def cross_matrix(
-    name: str, rows: Mapping[str, np.ndarray], trials: TrialList
-) -> CrossMatrix:
-    """Error rates where one system enrols and another verifies.
-
-    Arguments
-    ---------
-    name : str
-        Name of the list.
-    rows : Mapping[str, np.ndarray]
-        By system, a row for each of ``trials.utterances``.
-    trials : TrialList
-        The trials.
-
-    Returns
-    -------
-    CrossMatrix
-        Of all pairs that have embeddings of one size.
-
-    Example
-    -------
-    >>> trials = TrialList([True, False], [0, 0], [1, 2], ["a", "b", "c"])
-    >>> rows = {
-    ...     "one": np.eye(3)[[0, 0, 1]],
-    ...     "same": 2 * np.eye(3)[[0, 0, 1]],
-    ...     "small": np.eye(2)[[0, 0, 1]],
-    ... }
-    >>> found = cross_matrix("O", rows, trials)
-    >>> found.eer["one"]
-    {'one': 0.0, 'same': 0.0}
-    >>> found.skipped[0]
-    'one (3 dimensions) with small (2)'
-    """
-    found = CrossMatrix(name, list(rows), {system: {} for system in rows})
-    for enrol, test in product(rows, rows):
-        sizes = rows[enrol].shape[1], rows[test].shape[1]
-        if sizes[0] == sizes[1]:
-            scores = cosine_scores(rows[enrol], trials, rows[test])
-            found.eer[enrol][test] = eer(*trials.split(scores))
-        elif found.systems.index(enrol) < found.systems.index(test):
-            found.skipped.append(
-                f"{enrol} ({sizes[0]} dimensions) with {test} ({sizes[1]})"
             )
     return found
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from speechbrain_kd.evaluating.inputs import find_files, named_files, read_lists
-from speechbrain_kd.evaluating.systems import Scoring, System, embed_system
+from speechbrain_kd.evaluating.scoring import Scoring
+from speechbrain_kd.evaluating.systems import System, embed_system
 from speechbrain_kd.evaluation.evaluation import ListResult, SystemFacts
 from speechbrain_kd.evaluation.measuring import Measures, measure_list
 from speechbrain_kd.evaluation.named_speakers import trial_speakers
