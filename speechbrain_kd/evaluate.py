@@ -89,6 +89,11 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         help="mark, not refuse, lists whose speakers a system has met",
     )
     add("--cross", action="store_true", help="one enrols, another verifies")
+    add(
+        "--map",
+        action="store_true",
+        help="with --cross, also enrolments mapped for the other, by the cohort",
+    )
     add("--where", default="columns", help=f"of {','.join(WHERE)}, or none")
     add("--title", default="Speaker verification", help="of the page")
     add("--output", type=Path, default=Path("results/evaluation"))
@@ -127,6 +132,8 @@ def _problem(options: argparse.Namespace) -> str | None:
     plda = options.backend == "plda"
     if (options.norm or options.centre or plda) and not options.cohort:
         return "--norm, --centre and PLDA take a --cohort of other speakers"
+    if options.map and not (options.cross and options.cohort):
+        return "--map takes --cross and a --cohort of other speakers"
     if (options.norm or options.centre) and plda:
         return "--norm and --centre are of cosines, not of PLDA"
     if options.quality and not options.calibrate:

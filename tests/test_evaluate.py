@@ -163,10 +163,12 @@ def test_a_second_time_embeds_nothing(evaluate, lists, monkeypatch):
         ["--backend=plda"],
     ],
 )
-def test_scores_by_a_cohort(evaluate, lists, models, tiny_corpus, options):
+def test_scores_by_a_cohort(
+    evaluate, lists, models, tiny_corpus, tmp_path, options
+):
     # Of the same speakers, who would be others: here only the way counts.
     cohort = [f"--cohort={tiny_corpus / 'wav'}", "--allow-contaminated"]
-    given = ["--trials", lists / "all.txt", "--cross"]
+    given = ["--trials", lists / "all.txt", "--cross", "--map"]
     found = evaluate(*given, *cohort, *options)
     trials = read_trials(lists / "all.txt")
     files = {name: tiny_corpus / "wav" / name for name in trials.utterances}
@@ -180,6 +182,16 @@ def test_scores_by_a_cohort(evaluate, lists, models, tiny_corpus, options):
     own = found["cross"][0]["eer"]["ours"]["ours"]
     plda = "--backend=plda" in options
     assert own == pytest.approx(plain.eer if plda else result["eer"])
+    plain, mapped = found["cross"]
+    assert mapped["mapped"] and set(mapped["eer"]["ours"]) == {"other"}
+    report = (tmp_path / "out" / "report.md").read_text()
+    assert "a column verifies, enrolments mapped (EER)" in report
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert page.count("mapped into the space of the other by least") == 1
+    with np.load(tmp_path / "out" / "maps" / "ours.other.npz") as file:
+        matrix = file["matrix"]
+        assert file["mean"].shape == (matrix.shape[0],) == (12,)
+        assert file["other_mean"].shape == (matrix.shape[1],)
 
 
 def test_calibration(evaluate, lists, tiny_corpus, models, tmp_path):
@@ -223,6 +235,7 @@ def test_embed_only_by_two_processes(evaluate, lists, monkeypatch):
         (["--trials={all}", "--cohort=none"], 1, "there is no none"),
         (["--trials={all}", "--where=sex"], 2, "got 'sex'"),
         (["--trials={all}", "--norm=s"], 2, "take a --cohort"),
+        (["--trials={all}", "--map", "--cross"], 2, "--map takes --cross and"),
         (["--trials={all}", "--draws=1"], 2, "0, or at least 2"),
         (["--trials={all}", "--p_target=2"], 2, "between 0 and 1"),
         (["--trials={all}", "--quality=duration"], 2, "a list to --calibrate"),

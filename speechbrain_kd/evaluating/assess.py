@@ -14,7 +14,12 @@ from speechbrain_kd.evaluating.calibrating import (
     calibrate,
     exported_calibration,
 )
-from speechbrain_kd.evaluating.crossing import cross_matrix
+from speechbrain_kd.evaluating.crossing import (
+    Maps,
+    cross_matrix,
+    find_maps,
+    mapped_matrix,
+)
 from speechbrain_kd.evaluating.given import Given
 from speechbrain_kd.evaluating.scoring import Scoring
 from speechbrain_kd.evaluating.systems import System
@@ -95,6 +100,8 @@ def assess(
         level=options.level,
         seen=seen,
     )
+    maps = find_maps(systems) if options.map else {}
+    _write_maps(options, maps)
     for name, trials in given.lists.items():
         speakers = speakers_of(trials)
         found.results[name] = {}
@@ -109,6 +116,10 @@ def assess(
         )
         if options.cross:
             found.cross.append(cross_matrix(name, systems, trials, scoring))
+        if options.map:
+            found.cross.append(
+                mapped_matrix(name, systems, trials, scoring, maps)
+            )
         parts = _where(
             options, given, name, systems, scored, measures, speakers
         )
@@ -169,6 +180,14 @@ def _where(
     if len(given.lists) == 1:
         return found
     return [replace(one, title=f"{one.title}, {name}") for one in found]
+
+
+def _write_maps(options: Namespace, maps: Maps) -> None:
+    """Writes each map, for enrolments that are stored."""
+    for (enrol, test), found in maps.items():
+        path = options.output / "maps" / f"{slug(enrol)}.{slug(test)}.npz"
+        with atomic_path(path) as part, part.open("wb") as file:
+            np.savez(file, **vars(found))
 
 
 def _write_calibrations(

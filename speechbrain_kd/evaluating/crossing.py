@@ -1,11 +1,18 @@
-"""Error rates where one system enrols and another verifies."""
+"""Error rates where one system enrols and another verifies.
+
+As they are, where they share a space; or the enrolments mapped into the space of
+the system that verifies, which any two systems can do for each other.
+"""
 
 from collections.abc import Mapping
-from itertools import product
+from dataclasses import replace
+from itertools import permutations, product
 
 from speechbrain_kd.evaluating.scoring import Scoring
 from speechbrain_kd.evaluating.systems import System
+from speechbrain_kd.evaluation.cohort import Cohort
 from speechbrain_kd.evaluation.evaluation import CrossMatrix
+from speechbrain_kd.evaluation.mapping import SpaceMap
 from speechbrain_kd.evaluation.metrics import eer
 from speechbrain_kd.evaluation.trials import TrialList
 
@@ -45,4 +52,101 @@ def cross_matrix(
             found.skipped.append(
                 f"{enrol} ({sizes[0]} dimensions) with {test} ({sizes[1]})"
             )
+    return found
+
+
+#: By the system that enrols, and the one that verifies.
+Maps = dict[tuple[str, str], SpaceMap]
+
+
+def find_maps(systems: Mapping[str, System]) -> Maps:
+    """From each system to each other, by the cohort's utterances.
+
+    Arguments
+    ---------
+    systems : Mapping[str, System]
+        By name, with the utterances of one cohort.
+
+    Returns
+    -------
+    Maps
+        One for each pair, both ways.
+    """
+    return {
+        (enrol, test): map_between(systems[enrol], systems[test])
+        for enrol, test in permutations(systems, 2)
+    }
+
+
+def map_between(enrols: System, verifies: System) -> SpaceMap:
+    """From the system that enrols to the one that verifies."""
+    names = [f"an utterance of {one}" for one in enrols.heard_speakers]
+    return SpaceMap.fit(enrols.heard, verifies.heard, names)
+
+
+def through(
+    mapped: SpaceMap, enrols: System, verifies: System
+) -> tuple[System, System]:
+    """The two systems in one space, the second one's, less its mean.
+
+    Arguments
+    ---------
+    mapped : SpaceMap
+        From the first to the second.
+    enrols, verifies : System
+        With rows and cohorts.
+
+    Returns
+    -------
+    tuple[System, System]
+        With rows and cohorts of that space.
+    """
+    moved = zip((enrols, verifies), (mapped.apply, mapped.place), strict=True)
+    one, other = (
+        replace(
+            system,
+            rows=move(system.rows),
+            cohort=Cohort.from_utterances(
+                move(system.heard), system.heard_speakers
+            ),
+        )
+        for system, move in moved
+    )
+    return one, other
+
+
+def mapped_matrix(
+    name: str,
+    systems: Mapping[str, System],
+    trials: TrialList,
+    scoring: Scoring,
+    maps: Maps,
+) -> CrossMatrix:
+    """Error rates where what one system enrolled is mapped for the other.
+
+    Arguments
+    ---------
+    name : str
+        Name of the list.
+    systems : Mapping[str, System]
+        By name, embedded.
+    trials : TrialList
+        The trials.
+    scoring : Scoring
+        How, but for a PLDA; all are centred.
+    maps : Maps
+        As `find_maps` gives them.
+
+    Returns
+    -------
+    CrossMatrix
+        Of all pairs of two systems.
+    """
+    found = CrossMatrix(name, list(systems), {one: {} for one in systems}, [])
+    found.mapped = True
+    scoring = replace(scoring, centre=False)  # the map does so
+    for (enrol, test), mapped in maps.items():
+        one, other = through(mapped, systems[enrol], systems[test])
+        scores = one.score(trials, scoring, other)
+        found.eer[enrol][test] = eer(*trials.split(scores))
     return found

@@ -1,7 +1,7 @@
 """Systems: loaded, embedded through the cache, scored and calibrated."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -51,6 +51,10 @@ class System:
         The cohort as this model embeds it.
     plda : PldaScorer | None
         Trained on the cohort's utterances, where it is asked for.
+    heard : np.ndarray
+        The cohort's utterances, [utterances, dim], float32.
+    heard_speakers : Sequence[str]
+        The speaker of each.
     """
 
     facts: SystemFacts
@@ -60,6 +64,8 @@ class System:
     rows: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
     cohort: Cohort | None = None
     plda: PldaScorer | None = None
+    heard: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
+    heard_speakers: Sequence[str] = ()
 
     def rows_of(self, trials: TrialList) -> np.ndarray:
         """Embeddings of what a list compares, models pooled.
@@ -234,5 +240,6 @@ def embed_system(
     if cohort is not None:
         _, rows = embed_cached(embed, cohort.files, store, digests, **options)
         system.cohort = Cohort.from_utterances(rows, cohort.speakers)
+        system.heard, system.heard_speakers = rows, cohort.speakers
         if plda:
             system.plda = PldaScorer().fit(rows, cohort.speakers)

@@ -160,12 +160,15 @@ class CrossMatrix:
         is absent was skipped.
     skipped : list[str]
         Pairs whose embeddings differ in size, a sentence each.
+    mapped : bool
+        Whether enrolments were mapped into the space of the other.
     """
 
     list: str
     systems: list[str]
     eer: dict[str, dict[str, float]]
     skipped: list[str] = field(default_factory=list)
+    mapped: bool = False
 
 
 @dataclass

@@ -157,7 +157,7 @@ def _of_list(
             for one in evaluation.differences
             if one.list == name
         },
-        "cross": next((c for c in evaluation.cross if c.list == name), None),
+        "cross": [one for one in evaluation.cross if one.list == name],
         "det": det_picture(parted, folder, f"det_{place}", name),
         "histograms": [
             histogram_picture(

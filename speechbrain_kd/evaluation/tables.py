@@ -44,7 +44,8 @@ def report_text(found: Evaluation) -> str:
             parts.append(_calibrated(found, name))
     for matrix in found.cross:
         parts += [
-            f"## {matrix.list}: a row enrols, a column verifies (EER)",
+            f"## {matrix.list}: a row enrols, a column verifies"
+            f"{', enrolments mapped' if matrix.mapped else ''} (EER)",
             _matrix(matrix, found),
             *(f"Not compared: {pair}." for pair in matrix.skipped),
         ]

@@ -28,6 +28,9 @@ class Conditions:
     as_norm : int | None
         Speakers of adaptive s-norm that each side is most like, of the
         training's; null leaves scores alone.
+    mapped : bool
+        Whether the teacher also enrols by embeddings that are mapped into the
+        student's space, by the training's utterances.
     """
 
     column: str | None = None
@@ -35,6 +38,7 @@ class Conditions:
     snrs: tuple[float, ...] = (10.0,)
     noise: str = "babble"
     as_norm: int | None = None
+    mapped: bool = False
 
 
 @dataclass(frozen=True)

@@ -128,8 +128,15 @@ def _search(node: yaml.Node, where: str) -> Search:
 def _conditions(node: yaml.Node | None, where: str) -> Conditions:
     """What is measured."""
     parts = dict(pairs_of(node, where))
-    _only(parts, {"column", "durations", "snrs", "noise", "as_norm"}, where)
+    _only(
+        parts,
+        {"column", "durations", "snrs", "noise", "as_norm", "mapped"},
+        where,
+    )
     default = Conditions()
+    mapped = _value(parts.get("mapped")) or False
+    if not isinstance(mapped, bool):
+        raise ValueError(f"{where}.mapped: expected a bool, got {mapped!r}")
     top = _plain(parts.get("as_norm"), int, f"{where}.as_norm", None)
     if top is not None and top < 2:
         raise ValueError(f"{where}.as_norm: expected 2 or more, got {top}")
@@ -139,6 +146,7 @@ def _conditions(node: yaml.Node | None, where: str) -> Conditions:
         tuple(_list(parts.get("snrs"), float, where, default.snrs)),
         _plain(parts.get("noise"), str, f"{where}.noise", default.noise),
         top,
+        mapped,
     )
 
 

@@ -10,7 +10,9 @@ import numpy as np
 from speechbrain_kd.data.corpus import Corpus
 from speechbrain_kd.data.layout import SPEAKERS_TABLE
 from speechbrain_kd.data.manifest import read_paths
+from speechbrain_kd.evaluating.crossing import map_between, through
 from speechbrain_kd.evaluating.inputs import CohortFiles
+from speechbrain_kd.evaluating.scoring import Scoring
 from speechbrain_kd.evaluating.systems import System, embed_system, load_system
 from speechbrain_kd.evaluation.breakdown import by_column
 from speechbrain_kd.evaluation.cohort import centre
@@ -95,7 +97,8 @@ class Bench:
         """
         system = load_system(source, self.device)
         cohort, files = None, self.corpus.test_files
-        if enrols or self.conditions.as_norm:
+        asked = self.conditions
+        if enrols or asked.as_norm or asked.mapped:
             heard = read_paths(self.corpus.train_csv, self.corpus.data_root)
             cohort = CohortFiles(heard, list(map(speaker_of, heard)))
         embed_system(system, files, cohort, self.cache, self.device, False)
@@ -168,7 +171,7 @@ def measure(
     -------
     dict[str, Rates]
         By condition: ``whole``, ``1 s``, ``10 dB``, ``AS-norm``, ``teacher
-        enrols`` and ``teacher enrols, AS-norm``.
+        enrols``, ``teacher enrols, AS-norm``, ``teacher enrols, mapped``.
     """
     trials, values = read_trials(bench.corpus.trials), bench.values()
     rows, asked = system.rows_of(trials), bench.conditions
@@ -214,10 +217,15 @@ def _crossed(
     trials: TrialList,
     values: Mapping[str, str],
 ) -> dict[str, Rates]:
-    """Rates where the teacher enrols; empty where dimensions differ."""
+    """Rates where the teacher enrols: as it is, where dimensions agree."""
     rows, enrolled = system.rows_of(trials), teacher.rows_of(trials)
+    mapped = {}
+    if bench.conditions.mapped:
+        sides = through(map_between(teacher, system), teacher, system)
+        scores = sides[0].score(trials, Scoring(), sides[1])
+        mapped[f"{CROSS}, mapped"] = rates(scores, trials, values)
     if enrolled.shape[1] != rows.shape[1]:
-        return {}
+        return mapped
     mean, top = teacher.cohort.mean, bench.conditions.as_norm
     enrolled = centre(enrolled, mean)
     scores = cosine_scores(enrolled, trials, rows)
@@ -229,7 +237,7 @@ def _crossed(
             scores, enrolled, trials, cohorts[0], "as", top, rows, cohorts[1]
         )
         found[f"{CROSS}, {AS_NORM}"] = rates(scores, trials, values)
-    return found
+    return found | mapped
 
 
 def speaker_of(utterance: str) -> str:

@@ -38,6 +38,7 @@ def test_a_cell_that_is_like_another(plan_file):
         ("seeds: [1, 2, 3]", "seeds: [a]", "seeds: expected int, got 'a'"),
         ("teacher: run\n", "", "expected the key teacher"),
         ("durations: [1]", "as_norm: 1", "as_norm: expected 2 or more, got 1"),
+        ("durations: [1]", "mapped: 3", "mapped: expected a bool, got 3"),
         ("options: {teacher: null}", "withhold: 2", "withhold: expected 0 to"),
         ("cells:", "cells: [", "not a yaml file"),
     ],

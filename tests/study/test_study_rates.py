@@ -7,6 +7,9 @@ import pytest
 import soundfile
 import torch
 
+from speechbrain_kd.evaluating.crossing import map_between, through
+from speechbrain_kd.evaluating.scoring import Scoring
+from speechbrain_kd.evaluating.systems import System
 from speechbrain_kd.evaluation.cohort import Cohort
 from speechbrain_kd.evaluation.metrics import eer
 from speechbrain_kd.evaluation.scoring import cosine_scores
@@ -161,6 +164,37 @@ def test_adaptive_s_norm_by_the_training_speakers(bench):
     assert measure(system, Bench(bench.corpus, few, bench.cache)) == measure(
         system, Bench(bench.corpus, all_of_them, bench.cache)
     )
+
+
+def test_the_teachers_enrolments_are_mapped(bench):
+    asked = Conditions("corpus", (), (), "white", mapped=True)
+    bench = Bench(bench.corpus, asked, bench.cache)
+    rng = np.random.default_rng(1)
+    trials = read_trials(bench.corpus.trials)
+    plain = system_of(bench, Spectrum())
+    rows = plain.rows_of(trials)
+    places = {name: row for row, name in enumerate(trials.utterances)}
+    speakers = [f"s{number}" for number in range(100)]
+
+    def system(matrix):
+        heard = (np.abs(heard_rows) @ matrix).astype(np.float32)
+        return System(
+            *(None, plain.model, [], places, rows @ matrix),
+            Cohort.from_utterances(heard, speakers),
+            heard=heard,
+            heard_speakers=speakers,
+        )
+
+    heard_rows = rows.mean(0) + rows.std(0) * rng.normal(size=(100, 32))
+    student = system(np.eye(32, dtype=np.float32))
+    teacher = system(rng.normal(size=(32, 40)).astype(np.float32))
+    found = measure(student, bench, teacher)
+    assert list(found) == ["whole", "teacher enrols, mapped"]
+    sides = through(map_between(teacher, student), teacher, student)
+    scores = sides[0].score(trials, Scoring(), sides[1])
+    expected = rates(scores, trials, bench.values())
+    assert found["teacher enrols, mapped"] == expected
+    assert expected["mean"] < 0.4
 
 
 def test_validation_trials_are_within_a_group(bench, monkeypatch):
