@@ -22,77 +22,10 @@ from hyperpyyaml import load_hyperpyyaml, resolve_references
 from speechbrain.utils.run_opts import RunOptions
 
 from speechbrain_kd.checks import check_required, check_values
+from speechbrain_kd.experiment_keys import DEFAULTS, UPSTREAM_UNREAD
+from speechbrain_kd.yaml_trees import mended, merge, parse_overrides, round_trip
 
 logger = logging.getLogger(__name__)
-
-#: Keys that the Brain and the entry point read, and their values where a yaml
-#: (an upstream one, for one) does not name them.
-DEFAULTS: dict[str, Any] = {
-    "seed": 0,
-    "data_folder": None,
-    "output_folder": None,
-    "save_folder": None,
-    "verification_file": None,
-    "allow_contaminated": False,
-    "split_ratio": [90, 10],
-    "split_seed": 1986,
-    "max_speakers": None,
-    "single_utterance": "error",
-    "on_broken": "error",
-    "skip_prep": False,
-    "stream": False,
-    "sample_rate": 16000,
-    "sentence_len": 3.0,
-    "speeds": [1.0],
-    "student_len": None,
-    "unlabelled_folder": None,
-    "unlabelled_share": 0.5,
-    "number_of_epochs": None,
-    "dataloader_options": None,
-    "out_n_neurons": None,
-    "compute_features": None,
-    "mean_var_norm": None,
-    "embedding_model": None,
-    "classifier": None,
-    "modules": None,
-    "epoch_counter": None,
-    "cuda_graphs": True,
-    "wav_augment": None,
-    "fea_augment": None,
-    "prepare_noise_data": None,
-    "prepare_rir_data": None,
-    "compute_cost": None,
-    "error_stats": None,
-    "opt_class": None,
-    "lr_annealing": None,
-    "margin_schedule": None,
-    "large_margin": None,
-    "average": None,
-    "start_from": None,
-    "quantise": None,
-    "teacher": None,
-    "teacher_views": 0,
-    "teacher_target": "view",
-    "view_seed": 1986,
-    "store_folder": "results/store",
-    "store_ahead": False,
-    "evaluate_teacher": True,
-    "distillation": None,
-    "keep_projector": False,
-    "train_logger": None,
-    "tensorboard_logger": None,
-    "checkpointer": None,
-}
-
-#: Keys of upstream speaker recipes that are read nowhere here, and have no
-#: reference in the yaml either: they are no mistakes.
-UPSTREAM_UNREAD = {
-    "random_chunk",
-    "shuffle",
-    "train_annotation",
-    "valid_annotation",
-    "use_tacotron2_mel_spec",
-}
 
 BASE = "__base__"
 _FRAGMENTS = (
@@ -167,7 +100,7 @@ class Experiment:
                 f"{hparams_file}: no such hyperparameter file"
             )
         if isinstance(overrides, str):
-            overrides = _parse_overrides(overrides)
+            overrides = parse_overrides(overrides)
         self.overrides = dict(overrides)
         self._written: dict[str, Path] = {}
         self._inherit()
@@ -191,7 +124,7 @@ class Experiment:
                 )
             self._written = dict.fromkeys(own, self.file) | self._written
             # As on a yaml without a base: mappings are merged.
-            _override(own, self.overrides)
+            merge(own, self.overrides)
             self.overrides = dict(own)
             self.file = base
             own = self._tree()
@@ -211,7 +144,7 @@ class Experiment:
             self.file.read_text(encoding="utf-8"),
         )
         try:
-            tree = _round_trip().load(text)
+            tree = round_trip().load(text)
         except ruamel.yaml.error.YAMLError as error:
             raise ValueError(f"{self.file}: not a yaml file: {error}") from None
         if not isinstance(tree, dict):
@@ -228,7 +161,7 @@ class Experiment:
                 f"--{key}={value}: expected null or the path of a yaml "
                 f"fragment (see hparams/), and there is no such file"
             )
-        self.overrides[key] = _round_trip().load(
+        self.overrides[key] = round_trip().load(
             f"!include:{Path(value).resolve()}"
         )
 
@@ -252,7 +185,7 @@ class Experiment:
     def resolved(self) -> str:
         """The yaml with overrides, includes and references in place."""
         try:
-            return _mended(resolve_references(self._merged()).getvalue())
+            return mended(resolve_references(self._merged()).getvalue())
         except FileNotFoundError as error:
             raise FileNotFoundError(
                 f"{self.file} includes {error.filename}, which does not exist"
@@ -268,9 +201,9 @@ class Experiment:
     def _merged(self) -> io.StringIO:
         """The yaml with its overrides, references not yet resolved."""
         tree = self._tree()
-        _override(tree, self.overrides)
+        merge(tree, self.overrides)
         stream = io.StringIO()
-        _round_trip().dump(tree, stream)
+        round_trip().dump(tree, stream)
         stream.seek(0)
         return stream
 
@@ -304,58 +237,6 @@ class Experiment:
         hparams = DEFAULTS | made
         hparams["dataloader_options"] = dict(hparams["dataloader_options"])
         return hparams
-
-
-def _override(tree: dict, overrides: Mapping) -> None:
-    """Merges mappings; all else, and what has a tag of its own, replaces."""
-    for key, value in overrides.items():
-        before = tree.get(key)
-        if not isinstance(value, Mapping) or _tag(value):
-            tree[key] = value
-        elif isinstance(before, Mapping):
-            _override(before, value)
-        else:
-            # An include with keys beneath it is an include with overrides.
-            node = ruamel.yaml.comments.CommentedMap(value)
-            if _tag(before).startswith("!include:"):
-                node.yaml_set_ctag(ruamel.yaml.Tag(suffix=_tag(before)))
-            tree[key] = node
-
-
-def _mended(text: str) -> str:
-    """Mends what ruamel.yaml makes of a fragment that stands in a list.
-
-    It writes ``- !new:Class key: value`` on one line where a comment stands
-    before the item, and the tag is then the key's.
-    """
-    text = re.sub(r"(?m)^ *#.*\n(?=(?: *#.*\n)* *- !)", "", text)
-    item = r"(?m)^( *)- (!(?:new|name|apply):\S+) (?=\w+:(?: |$))"
-    return re.sub(item, r"\1- \2\n\1  ", text)
-
-
-def _parse_overrides(text: str) -> dict:
-    """The options of the command line, as SpeechBrain hands them on."""
-    try:
-        tree = _round_trip().load(text) or {}
-    except ruamel.yaml.error.MarkedYAMLError as error:
-        line = text.splitlines()[error.problem_mark.line]
-        raise ValueError(
-            f"--{line}: expected --KEY=VALUE, once for each key, with a yaml "
-            f"value: {error.problem}"
-        ) from None
-    if not isinstance(tree, dict):
-        raise ValueError(f"expected options --KEY=VALUE; got {text}")
-    return tree
-
-
-def _tag(node: Any) -> str:
-    """The tag that stands before a node, or nothing."""
-    return getattr(getattr(node, "tag", None), "value", None) or ""
-
-
-def _round_trip() -> ruamel.yaml.YAML:
-    """A loader that keeps tags and constructs nothing."""
-    return ruamel.yaml.YAML()
 
 
 def _suggestion(key: str, known: set[str]) -> str:

@@ -12,7 +12,7 @@ from speechbrain.processing.features import InputNormalization
 
 from speechbrain_kd.brain import DistillationBrain
 from speechbrain_kd.data.pipeline import collate
-from speechbrain_kd.experiment import DEFAULTS
+from speechbrain_kd.experiment_keys import DEFAULTS
 from speechbrain_kd.losses import (
     CosineEmbedding,
     DistillationObjective,

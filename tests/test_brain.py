@@ -22,7 +22,7 @@ from speechbrain.utils.metric_stats import MetricStats
 
 from speechbrain_kd.brain import DistillationBrain
 from speechbrain_kd.evaluation.metrics import eer
-from speechbrain_kd.experiment import DEFAULTS
+from speechbrain_kd.experiment_keys import DEFAULTS
 from speechbrain_kd.losses import (
     CosineEmbedding,
     DistillationObjective,

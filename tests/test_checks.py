@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from speechbrain_kd.checks import REQUIRED, check_required, check_values
-from speechbrain_kd.experiment import DEFAULTS, Tagged
+from speechbrain_kd.experiment import Tagged
+from speechbrain_kd.experiment_keys import DEFAULTS
 
 FILE = Path("mine.yaml")
 

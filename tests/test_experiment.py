@@ -7,7 +7,8 @@ import torch
 from speechbrain.lobes.models.ECAPA_TDNN import ECAPA_TDNN
 
 from speechbrain_kd import inputs
-from speechbrain_kd.experiment import DEFAULTS, Experiment, Tagged
+from speechbrain_kd.experiment import Experiment, Tagged
+from speechbrain_kd.experiment_keys import DEFAULTS
 
 ROOT = Path(__file__).parents[1]
 HPARAMS = ROOT / "hparams"

@@ -20,7 +20,7 @@ from speechbrain_kd.data.pipeline import (
 from speechbrain_kd.data.prepare import load_corpus, prepare_corpus
 from speechbrain_kd.data.streamed import StreamedCrops, check_stream, tar_pack
 from speechbrain_kd.data.views import Views
-from speechbrain_kd.experiment import DEFAULTS
+from speechbrain_kd.experiment_keys import DEFAULTS
 
 pytest.importorskip("webdataset")
 

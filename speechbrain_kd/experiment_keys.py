@@ -1,0 +1,72 @@
+"""The keys of an experiment that are known, beside those that its yaml refers to."""
+
+from typing import Any
+
+#: Keys that the Brain and the entry point read, and their values where a yaml
+#: (an upstream one, for one) does not name them.
+DEFAULTS: dict[str, Any] = {
+    "seed": 0,
+    "data_folder": None,
+    "output_folder": None,
+    "save_folder": None,
+    "verification_file": None,
+    "allow_contaminated": False,
+    "split_ratio": [90, 10],
+    "split_seed": 1986,
+    "max_speakers": None,
+    "single_utterance": "error",
+    "on_broken": "error",
+    "skip_prep": False,
+    "stream": False,
+    "sample_rate": 16000,
+    "sentence_len": 3.0,
+    "speeds": [1.0],
+    "student_len": None,
+    "unlabelled_folder": None,
+    "unlabelled_share": 0.5,
+    "number_of_epochs": None,
+    "dataloader_options": None,
+    "out_n_neurons": None,
+    "compute_features": None,
+    "mean_var_norm": None,
+    "embedding_model": None,
+    "classifier": None,
+    "modules": None,
+    "epoch_counter": None,
+    "cuda_graphs": True,
+    "wav_augment": None,
+    "fea_augment": None,
+    "prepare_noise_data": None,
+    "prepare_rir_data": None,
+    "compute_cost": None,
+    "error_stats": None,
+    "opt_class": None,
+    "lr_annealing": None,
+    "margin_schedule": None,
+    "large_margin": None,
+    "average": None,
+    "start_from": None,
+    "quantise": None,
+    "teacher": None,
+    "teacher_views": 0,
+    "teacher_target": "view",
+    "view_seed": 1986,
+    "store_folder": "results/store",
+    "store_ahead": False,
+    "evaluate_teacher": True,
+    "distillation": None,
+    "keep_projector": False,
+    "train_logger": None,
+    "tensorboard_logger": None,
+    "checkpointer": None,
+}
+
+#: Keys of upstream speaker recipes that are read nowhere here, and have no
+#: reference in the yaml either: they are no mistakes.
+UPSTREAM_UNREAD = {
+    "random_chunk",
+    "shuffle",
+    "train_annotation",
+    "valid_annotation",
+    "use_tacotron2_mel_spec",
+}
