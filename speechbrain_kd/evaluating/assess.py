@@ -14,12 +14,7 @@ from speechbrain_kd.evaluating.calibrating import (
     calibrate,
     exported_calibration,
 )
-from speechbrain_kd.evaluating.crossing import (
-    Maps,
-    cross_matrix,
-    find_maps,
-    mapped_matrix,
-)
+from speechbrain_kd.evaluating.crossing import Maps, cross_matrix, find_maps
 from speechbrain_kd.evaluating.given import Given
 from speechbrain_kd.evaluating.scoring import Scoring
 from speechbrain_kd.evaluating.systems import System
@@ -118,7 +113,7 @@ def assess(
             found.cross.append(cross_matrix(name, systems, trials, scoring))
         if options.map:
             found.cross.append(
-                mapped_matrix(name, systems, trials, scoring, maps)
+                cross_matrix(name, systems, trials, scoring, maps)
             )
         parts = _where(
             options, given, name, systems, scored, measures, speakers

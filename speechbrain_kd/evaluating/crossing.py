@@ -16,45 +16,6 @@ from speechbrain_kd.evaluation.mapping import SpaceMap
 from speechbrain_kd.evaluation.metrics import eer
 from speechbrain_kd.evaluation.trials import TrialList
 
-
-def cross_matrix(
-    name: str,
-    systems: Mapping[str, System],
-    trials: TrialList,
-    scoring: Scoring,
-) -> CrossMatrix:
-    """Error rates of each pair that has embeddings of one size.
-
-    Arguments
-    ---------
-    name : str
-        Name of the list.
-    systems : Mapping[str, System]
-        By name, embedded.
-    trials : TrialList
-        The trials.
-    scoring : Scoring
-        How, but for a PLDA, which knows one system's embeddings.
-
-    Returns
-    -------
-    CrossMatrix
-        With the pairs that were skipped.
-    """
-    found = CrossMatrix(name, list(systems), {one: {} for one in systems})
-    for enrol, test in product(systems, systems):
-        one, other = systems[enrol], systems[test]
-        sizes = one.rows.shape[1], other.rows.shape[1]
-        if sizes[0] == sizes[1]:
-            scores = one.score(trials, scoring, other)
-            found.eer[enrol][test] = eer(*trials.split(scores))
-        elif found.systems.index(enrol) < found.systems.index(test):
-            found.skipped.append(
-                f"{enrol} ({sizes[0]} dimensions) with {test} ({sizes[1]})"
-            )
-    return found
-
-
 #: By the system that enrols, and the one that verifies.
 Maps = dict[tuple[str, str], SpaceMap]
 
@@ -115,14 +76,14 @@ def through(
     return one, other
 
 
-def mapped_matrix(
+def cross_matrix(
     name: str,
     systems: Mapping[str, System],
     trials: TrialList,
     scoring: Scoring,
-    maps: Maps,
+    maps: Maps | None = None,
 ) -> CrossMatrix:
-    """Error rates where what one system enrolled is mapped for the other.
+    """Error rates of each pair of systems.
 
     Arguments
     ---------
@@ -133,20 +94,30 @@ def mapped_matrix(
     trials : TrialList
         The trials.
     scoring : Scoring
-        How, but for a PLDA; all are centred.
-    maps : Maps
-        As `find_maps` gives them.
+        How, but for a PLDA, which knows one system's embeddings.
+    maps : Maps | None
+        As `find_maps` gives them: of the pairs that they name alone, each side
+        centred by its map.
 
     Returns
     -------
     CrossMatrix
-        Of all pairs of two systems.
+        With the pairs that were skipped, as their embeddings differ in size.
     """
-    found = CrossMatrix(name, list(systems), {one: {} for one in systems}, [])
-    found.mapped = True
-    scoring = replace(scoring, centre=False)  # the map does so
-    for (enrol, test), mapped in maps.items():
-        one, other = through(mapped, systems[enrol], systems[test])
-        scores = one.score(trials, scoring, other)
-        found.eer[enrol][test] = eer(*trials.split(scores))
+    found = CrossMatrix(name, list(systems), {one: {} for one in systems})
+    found.mapped = maps is not None
+    if maps is not None:
+        scoring = replace(scoring, centre=False)
+    for enrol, test in product(systems, systems) if maps is None else maps:
+        one, other = systems[enrol], systems[test]
+        if maps is not None:
+            one, other = through(maps[enrol, test], one, other)
+        sizes = one.rows.shape[1], other.rows.shape[1]
+        if sizes[0] == sizes[1]:
+            scores = one.score(trials, scoring, other)
+            found.eer[enrol][test] = eer(*trials.split(scores))
+        elif found.systems.index(enrol) < found.systems.index(test):
+            found.skipped.append(
+                f"{enrol} ({sizes[0]} dimensions) with {test} ({sizes[1]})"
+            )
     return found

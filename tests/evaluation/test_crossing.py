@@ -3,12 +3,7 @@
 import numpy as np
 import pytest
 
-from speechbrain_kd.evaluating.crossing import (
-    cross_matrix,
-    find_maps,
-    mapped_matrix,
-    through,
-)
+from speechbrain_kd.evaluating.crossing import cross_matrix, find_maps, through
 from speechbrain_kd.evaluating.scoring import Scoring
 from speechbrain_kd.evaluating.systems import System
 from speechbrain_kd.evaluation.cohort import Cohort
@@ -108,7 +103,7 @@ def test_enrolments_are_mapped_between_dimensions():
     assert set(maps) == {("a", "b"), ("b", "a")}
     plain = cross_matrix("all", systems, TRIALS, Scoring())
     assert "b" not in plain.eer["a"] and not plain.mapped
-    found = mapped_matrix("all", systems, TRIALS, Scoring(), maps)
+    found = cross_matrix("all", systems, TRIALS, Scoring(), maps)
     assert found.mapped and not found.skipped
     assert {one: set(row) for one, row in found.eer.items()} == {
         "a": {"b"},
@@ -137,12 +132,12 @@ def test_mapped_scores_have_mapped_cohorts():
     systems = {"a": turned(1), "b": turned(2, 9)}
     maps = find_maps(systems)
     scoring = Scoring("as", 5)
-    found = mapped_matrix("all", systems, TRIALS, scoring, maps)
+    found = cross_matrix("all", systems, TRIALS, scoring, maps)
     one, other = through(maps["a", "b"], systems["a"], systems["b"])
     scores = by_hand(one, other, 5, False)
     assert found.eer["a"]["b"] == pytest.approx(eer(*TRIALS.split(scores)))
     centred = Scoring("as", 5, centre=True)
-    assert mapped_matrix("all", systems, TRIALS, centred, maps) == found
+    assert cross_matrix("all", systems, TRIALS, centred, maps) == found
 
 
 @pytest.mark.parametrize(
