@@ -104,8 +104,8 @@ def cross_matrix(
     CrossMatrix
         With the pairs that were skipped, as their embeddings differ in size.
     """
-    found = CrossMatrix(name, list(systems), {one: {} for one in systems})
-    found.mapped = maps is not None
+    eers = {one: {} for one in systems}
+    found = CrossMatrix(name, list(systems), eers, mapped=maps is not None)
     if maps is not None:
         scoring = replace(scoring, centre=False)
     for enrol, test in product(systems, systems) if maps is None else maps:

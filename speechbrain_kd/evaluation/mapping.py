@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from speechbrain_kd.evaluation.cohort import centre
 from speechbrain_kd.evaluation.scoring import unit_rows
 
 #: Of the mean variance of a direction, added to each.
@@ -111,7 +112,7 @@ class SpaceMap:
         np.ndarray
             float32, [utterances, other dim], of any length.
         """
-        return (_units(rows) - self.mean) @ self.matrix
+        return centre(rows, self.mean) @ self.matrix
 
     def place(self, rows: np.ndarray) -> np.ndarray:
         """The other model's embeddings, as they are compared with those.
@@ -126,9 +127,4 @@ class SpaceMap:
         np.ndarray
             float32, [utterances, other dim], of any length.
         """
-        return _units(rows) - self.other_mean
-
-
-def _units(rows: np.ndarray) -> np.ndarray:
-    """At unit length; ValueError where one is broken."""
-    return unit_rows(rows, [f"row {number}" for number in range(len(rows))])
+        return centre(rows, self.other_mean)

@@ -1,7 +1,7 @@
 """Error rates of one model under the conditions of a plan."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,6 @@ from speechbrain_kd.evaluating.systems import System, embed_system, load_system
 from speechbrain_kd.evaluation.breakdown import by_column
 from speechbrain_kd.evaluation.cohort import centre
 from speechbrain_kd.evaluation.metrics import OperatingPoints
-from speechbrain_kd.evaluation.normalisation import normalise
 from speechbrain_kd.evaluation.scoring import cosine_scores
 from speechbrain_kd.evaluation.speaker_table import read_speakers
 from speechbrain_kd.evaluation.speakers import speaker_names
@@ -175,8 +174,7 @@ def measure(
     """
     trials, values = read_trials(bench.corpus.trials), bench.values()
     rows, asked = system.rows_of(trials), bench.conditions
-    scores = cosine_scores(rows, trials)
-    found = {WHOLE: rates(scores, trials, values)}
+    found = {WHOLE: rates(cosine_scores(rows, trials), trials, values)}
     audio = (
         {"": system.model},
         {"": rows},
@@ -203,7 +201,7 @@ def measure(
             found[group] = part.intervals[""][group]
     if asked.as_norm:
         top = min(asked.as_norm, len(system.cohort))
-        scores = normalise(scores, rows, trials, system.cohort, "as", top)
+        scores = system.score(trials, Scoring("as", top))
         found[AS_NORM] = rates(scores, trials, values)
     if teacher is not None:
         found |= _crossed(system, teacher, bench, trials, values)
@@ -218,26 +216,22 @@ def _crossed(
     values: Mapping[str, str],
 ) -> dict[str, Rates]:
     """Rates where the teacher enrols: as it is, where dimensions agree."""
-    rows, enrolled = system.rows_of(trials), teacher.rows_of(trials)
-    mapped = {}
-    if bench.conditions.mapped:
+    asked, ways = bench.conditions, {}
+    if teacher.rows.shape[1] == system.rows.shape[1]:
+        mean = teacher.cohort.mean
+        enrols = replace(teacher, rows=centre(teacher.rows, mean))
+        ways[CROSS] = enrols, system, Scoring()
+        if asked.as_norm:
+            enrols = replace(enrols, cohort=teacher.cohort.centred(mean))
+            top = min(asked.as_norm, len(system.cohort), len(teacher.cohort))
+            ways[f"{CROSS}, {AS_NORM}"] = enrols, system, Scoring("as", top)
+    if asked.mapped:
         sides = through(map_between(teacher, system), teacher, system)
-        scores = sides[0].score(trials, Scoring(), sides[1])
-        mapped[f"{CROSS}, mapped"] = rates(scores, trials, values)
-    if enrolled.shape[1] != rows.shape[1]:
-        return mapped
-    mean, top = teacher.cohort.mean, bench.conditions.as_norm
-    enrolled = centre(enrolled, mean)
-    scores = cosine_scores(enrolled, trials, rows)
-    found = {CROSS: rates(scores, trials, values)}
-    if top:
-        cohorts = system.cohort, teacher.cohort.centred(mean)
-        top = min(top, *map(len, cohorts))
-        scores = normalise(
-            scores, enrolled, trials, cohorts[0], "as", top, rows, cohorts[1]
-        )
-        found[f"{CROSS}, {AS_NORM}"] = rates(scores, trials, values)
-    return found | mapped
+        ways[f"{CROSS}, mapped"] = *sides, Scoring()
+    return {
+        name: rates(enrols.score(trials, how, verifies), trials, values)
+        for name, (enrols, verifies, how) in ways.items()
+    }
 
 
 def speaker_of(utterance: str) -> str:

@@ -53,7 +53,7 @@ def fold(model: nn.Module, projector: nn.Linear, feats: torch.Tensor) -> bool:
         return False
     layer, norm = layers
     kernel = layer.weight.double().flatten(1)  # [dim, inputs]
-    bias = torch.zeros(len(kernel)).double().to(kernel)
+    bias = kernel.new_zeros(len(kernel))
     if layer.bias is not None:
         bias = layer.bias.double()
     if norm is not None:

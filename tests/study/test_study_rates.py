@@ -13,7 +13,7 @@ from speechbrain_kd.evaluating.systems import System
 from speechbrain_kd.evaluation.cohort import Cohort
 from speechbrain_kd.evaluation.metrics import eer
 from speechbrain_kd.evaluation.scoring import cosine_scores
-from speechbrain_kd.evaluation.trials import TrialList, read_trials
+from speechbrain_kd.evaluation.trials import read_trials
 from speechbrain_kd.study import validation as module
 from speechbrain_kd.study.plan import Conditions
 from speechbrain_kd.study.rates import Bench, measure, rates
@@ -71,17 +71,13 @@ def bench(corpus, tmp_path) -> Bench:
 
 def system_of(
     bench: Bench, model: torch.nn.Module, mean: float = 0.0
-) -> SimpleNamespace:
+) -> System:
     files = bench.corpus.test_files
     wavs = [soundfile.read(path, dtype="float32")[0] for path in files.values()]
     rows = model.embed(torch.from_numpy(np.stack(wavs))).numpy()
-    place = {name: row for name, row in zip(files, rows, strict=True)}
-
-    def rows_of(trials: TrialList) -> np.ndarray:
-        return np.stack([place[name] for name in trials.utterances])
-
+    places = {name: row for row, name in enumerate(files)}
     cohort = Cohort(np.full((3, rows.shape[1]), mean) + 1e-9)
-    return SimpleNamespace(model=model, rows_of=rows_of, cohort=cohort)
+    return System(None, model, [], places, rows, cohort)
 
 
 def test_groups_count_each_alike(bench):
@@ -117,7 +113,7 @@ def test_every_condition_and_who_enrols(bench):
     assert found["1 s"] != found["whole"] != found["0 dB"]
     for one in found.values():
         assert set(one["groups"]) == {"a", "b"}
-    small = SimpleNamespace(rows_of=lambda trials: np.ones((40, 3)))
+    small = System(None, None, rows=np.ones((40, 3)))
     assert "teacher enrols" not in measure(system, bench, small)
 
 
