@@ -1,5 +1,6 @@
 """Distillation terms, one a file, and the objective that sums them."""
 
+from speechbrain_kd.losses.centre_cosines import CentreCosines
 from speechbrain_kd.losses.centre_posteriors import CentrePosteriors
 from speechbrain_kd.losses.centres import TeacherCentres
 from speechbrain_kd.losses.channel_gates import ChannelGates
@@ -19,6 +20,7 @@ from speechbrain_kd.losses.squared_error import SquaredErrorEmbedding
 from speechbrain_kd.losses.standardised_logits import StandardisedLogits
 
 __all__ = [
+    "CentreCosines",
     "CentrePosteriors",
     "ChannelGates",
     "ConfusionTriage",

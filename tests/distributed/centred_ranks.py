@@ -16,6 +16,7 @@ from test_brain import make_brain
 from speechbrain_kd.averaging import WeightAverage
 from speechbrain_kd.distributed import ranks
 from speechbrain_kd.losses import (
+    CentreCosines,
     CentrePosteriors,
     CosineEmbedding,
     DistillationObjective,
@@ -46,6 +47,7 @@ def objective():
         "trained": TeacherCentres("trained", margin=[0, 0.2, 0, 2]),
         "mean": TeacherCentres("mean"),
         "voices": CentrePosteriors(),
+        "cosines": CentreCosines(),
     }
     for name in ("following", "trained"):  # the last class is unheard
         rows = torch.randn(9, _DIM, generator=draw)
