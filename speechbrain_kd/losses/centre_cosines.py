@@ -37,7 +37,7 @@ class CentreCosines(DistillationTerm):
 
     Example
     -------
-    >>> term = CentreCosines()
+    >>> term = CentreCosines(centre=False)
     >>> term.expect(classes=4)
     >>> embeddings, labels = torch.randn(6, 16), torch.arange(6) % 4
     >>> bool(term(3 * embeddings, embeddings, labels).abs() < 1e-6)
