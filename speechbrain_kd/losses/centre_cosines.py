@@ -3,11 +3,10 @@
 import torch
 from torch.nn import functional
 
-from speechbrain_kd.losses.term import DistillationTerm
-from speechbrain_kd.losses.view_centres import ViewCentres
+from speechbrain_kd.losses.centre_term import CentreTerm
 
 
-class CentreCosines(DistillationTerm):
+class CentreCosines(CentreTerm):
     """Squared error of the student's cosines with the teacher's centres.
 
     What a device that holds the student says of a speaker whom the teacher
@@ -44,19 +43,10 @@ class CentreCosines(DistillationTerm):
     True
     """
 
-    across_utterances = True
-    needs_labels = True
-    takes_unlabelled = True
-
     def __init__(
         self, most_unlabelled: int = 65536, centre: bool = True
     ) -> None:
-        super().__init__()
-        self.centres = ViewCentres(most_unlabelled, centre)
-
-    def expect(self, classes: int, unlabelled: int = 0) -> None:
-        """Makes room for the centres, of which none is known yet."""
-        self.centres.expect(classes, unlabelled)
+        super().__init__(most_unlabelled, centre)
 
     def distance(
         self,

@@ -3,13 +3,12 @@
 import torch
 from torch.nn import functional
 
-from speechbrain_kd.losses.term import DistillationTerm
-from speechbrain_kd.losses.view_centres import ViewCentres
+from speechbrain_kd.losses.centre_term import CentreTerm
 
 _NEVER = -1e9
 
 
-class CentrePosteriors(DistillationTerm):
+class CentrePosteriors(CentreTerm):
     """KL between what both models say of the likeness to every centre.
 
     A centre is the mean of the teacher's unit embeddings of all views of one
@@ -61,28 +60,19 @@ class CentrePosteriors(DistillationTerm):
     tensor([2., 2., 1., 1.])
     """
 
-    across_utterances = True
-    needs_labels = True
-    takes_unlabelled = True
-
     def __init__(
         self,
         temperature: float = 0.05,
         most_unlabelled: int = 65536,
         centre: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__(most_unlabelled, centre)
         if not temperature > 0:
             raise ValueError(
                 "CentrePosteriors: temperature must be positive; got "
                 f"{temperature}"
             )
         self.temperature = temperature
-        self.centres = ViewCentres(most_unlabelled, centre)
-
-    def expect(self, classes: int, unlabelled: int = 0) -> None:
-        """Makes room for the centres, of which none is known yet."""
-        self.centres.expect(classes, unlabelled)
 
     def distance(
         self,
