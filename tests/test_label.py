@@ -73,6 +73,22 @@ def listed(folder):
         return list(csv.DictReader(file))
 
 
+def test_files_that_end_too_soon_are_found_before_the_ear_is_asked(
+    label, speech, tmp_path
+):
+    first, second, *_ = sorted(speech.rglob("*.FLAC"))
+    for file in (first, second):
+        whole = file.read_bytes()
+        file.write_bytes(whole[: len(whole) // 2])
+    status, _ = label(speech)
+    assert "2 of 17 files cannot be read" in str(status)
+    assert first.name in str(status)
+    assert not (tmp_path / "cache" / "learned").exists()
+    status, text = label(speech, "--on_broken=drop")
+    assert status == 0, status
+    assert "15 utterances" in text
+
+
 def test_voices_become_speakers(label, corpus, speech, tmp_path):
     status, text = label(speech)
     assert status == 0, status

@@ -5,14 +5,14 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tqdm import tqdm
 
 from speechbrain_kd.atomic import atomic_path
-from speechbrain_kd.data.audio import audio_info
+from speechbrain_kd.data.audio import audio_info, load_audio
 from speechbrain_kd.data.corpus import Corpus, read_state
 from speechbrain_kd.data.layout import AUDIO_EXTENSIONS
 from speechbrain_kd.data.manifest import COLUMNS
@@ -39,6 +39,7 @@ def prepare_unlabelled(
     on_broken: str = "error",
     allow_contaminated: bool = False,
     progressbar: bool = True,
+    decode: bool = False,
 ) -> Path:
     """Writes the manifest of a folder of unlabelled audio.
 
@@ -59,6 +60,9 @@ def prepare_unlabelled(
         Turns the refusal of the trial list's audio into a warning.
     progressbar : bool
         Whether to show progress.
+    decode : bool
+        Whether all of each file is read, and not its header alone: damage
+        further on then counts as broken too.
 
     Returns
     -------
@@ -89,12 +93,14 @@ def prepare_unlabelled(
         )
     check_untested(folder, files, corpus, save_folder, allow_contaminated)
     path, state = save_folder / MANIFEST, save_folder / _STATE
-    key = _state_key(folder, files, on_broken)
+    settings = on_broken + "/decoded" * decode
+    key = _state_key(folder, files, settings)
     if state.is_file() and path.is_file():
         if json.loads(state.read_text(encoding="utf-8"))["key"] == key:
             return path
     state.unlink(missing_ok=True)
-    _write(path, folder, files, on_broken, progressbar)
+    length = _decoded_length if decode else _length
+    _write(path, folder, files, on_broken, progressbar, length)
     with atomic_path(state) as part:
         part.write_text(json.dumps({"key": key, "folder": str(folder)}))
     return path
@@ -167,9 +173,9 @@ def audio_files(folder: Path) -> Iterator[str]:
                 yield Path(where, name).relative_to(folder).as_posix()
 
 
-def _state_key(folder: Path, files: list[str], on_broken: str) -> str:
+def _state_key(folder: Path, files: list[str], settings: str) -> str:
     """A digest of all that the manifest depends on."""
-    digest = hashlib.blake2b(f"{folder.absolute()}/{on_broken}".encode())
+    digest = hashlib.blake2b(f"{folder.absolute()}/{settings}".encode())
     for name in files:
         stat = os.stat(folder / name) if (folder / name).exists() else None
         size = (stat.st_size, stat.st_mtime_ns) if stat else ()
@@ -178,9 +184,14 @@ def _state_key(folder: Path, files: list[str], on_broken: str) -> str:
 
 
 def _write(
-    path: Path, folder: Path, files: list[str], on_broken: str, bar: bool
+    path: Path,
+    folder: Path,
+    files: list[str],
+    on_broken: str,
+    bar: bool,
+    length: Callable[[str], tuple[int, float] | str],
 ) -> None:
-    """Reads the headers and writes the manifest."""
+    """Reads the files' lengths and writes the manifest."""
     broken, seconds = [], 0.0
     root = str(folder.absolute())
     with (
@@ -190,15 +201,15 @@ def _write(
     ):
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
-        found = pool.map(_length, (f"{root}/{name}" for name in files))
+        found = pool.map(length, (f"{root}/{name}" for name in files))
         shown = tqdm(files, desc="Unlabelled", unit="file", disable=not bar)
-        for name, length in zip(shown, found, strict=True):
-            if isinstance(length, str):
-                broken.append(length)
+        for name, one in zip(shown, found, strict=True):
+            if isinstance(one, str):
+                broken.append(one)
                 continue
-            row = (length[1], f"{root}/{name}", 0, length[0], _NOBODY)
+            row = (one[1], f"{root}/{name}", 0, one[0], _NOBODY)
             writer.writerow((f"unlabelled/{name}", *row))
-            seconds += length[1]
+            seconds += one[1]
         _report_broken(broken, len(files), on_broken)
     logger.info(
         "unlabelled: %d utterances, %.2f h",
@@ -214,6 +225,15 @@ def _length(path: str) -> tuple[int, float] | str:
     except (ValueError, OSError) as error:
         return str(error)
     return info.frames_at(), info.duration_s
+
+
+def _decoded_length(path: str) -> tuple[int, float] | str:
+    """The same, of a file that was read to its end."""
+    try:
+        load_audio(path)
+    except (ValueError, OSError) as error:
+        return str(error)
+    return _length(path)
 
 
 def _report_broken(broken: list[str], files: int, on_broken: str) -> None:

@@ -174,6 +174,7 @@ def label_speech(options: Namespace) -> Labelled:
         ear.manifests,
         on_broken=options.on_broken,
         progressbar=ear.bar,
+        decode=True,  # before the model is asked, which takes far longer
     )
     most = (UTTERANCES_PER_SPEAKER, _SECONDS)
     known, speakers, _ = ear.hear(ear.corpus.train_csv, *most)

@@ -12,19 +12,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset
-from tqdm import tqdm
 
-from speechbrain_kd.data.audio import SAMPLE_RATE, load_audio
 from speechbrain_kd.data.table import ManifestTable
 from speechbrain_kd.data.views import edge_sum
-from speechbrain_kd.speed.threads import start_method
-from speechbrain_kd.teachers.ask import ask
+from speechbrain_kd.teachers.asking import Asking
 from speechbrain_kd.teachers.base import Teacher
 from speechbrain_kd.teachers.remembered import Arrays, remembered
-
-_AT_ONCE = 256  # waveforms held in memory
-_LEAST = SAMPLE_RATE // 10  # shorter ones are repeated up to this
 
 
 class Heard:
@@ -129,18 +122,39 @@ class Heard:
             most = min(size, per_speaker or size)
             places = np.linspace(0, size - 1, most).round().astype(int)
             picked += order[start + places].tolist()
+        return self._of([self.rows[place] for place in sorted(picked)], seconds)
+
+    def part(self, start: int, stop: int) -> "Heard":
+        """Some that stand beside each other.
+
+        Arguments
+        ---------
+        start, stop : int
+            As of a slice.
+
+        Returns
+        -------
+        Heard
+            As much is heard of each.
+        """
+        return self._of(self.rows[start:stop], self.seconds)
+
+    def _of(self, rows, seconds):
+        """The same for other rows of the manifest."""
         return Heard(
             self.table,
             self.folder,
             self.device,
             self.num_workers,
             seconds,
-            [self.rows[place] for place in sorted(picked)],
+            rows,
             self.progressbar,
         )
 
     def embeddings(self, teacher: Teacher) -> torch.Tensor:
         """What a teacher says of the utterances; asked once.
+
+        What was asked before a stop is not asked again after it.
 
         Arguments
         ---------
@@ -155,10 +169,12 @@ class Heard:
         Raises
         ------
         ValueError
-            If it says what is no number.
+            If it says what is no number, or a file cannot be read.
         """
         key = {"teacher": teacher.fingerprint()}
-        found = self.remembered("embeddings", key, lambda: self._ask(teacher))
+        asking = Asking(self, teacher)
+        found = self.remembered("embeddings", key, asking.all)
+        asking.forget()
         return torch.from_numpy(found["embeddings"])
 
     def remembered(
@@ -195,56 +211,3 @@ class Heard:
                 digest.update(repr((*known, edge_sum(row["wav"]))).encode())
             self._digest = digest.hexdigest()
         return self._digest
-
-    def _ask(self, teacher: Teacher) -> Arrays:
-        """Asks a teacher about all: its ``embeddings``."""
-        wavs = DataLoader(
-            _Middles(self.table, self.rows, self.seconds),
-            batch_size=_AT_ONCE,
-            collate_fn=list,
-            num_workers=self.num_workers,
-            **start_method(self.num_workers),
-        )
-        parts = []
-        hidden = not self.progressbar
-        with tqdm(
-            total=len(self), unit="utt", desc="ask", disable=hidden
-        ) as bar:
-            for some in wavs:
-                answers = ask(teacher, some, self.device)
-                parts.append(teacher.target(answers).float().cpu())
-                bar.update(len(some))
-        embeddings = torch.cat(parts)
-        bad = (~embeddings.isfinite().all(dim=1)).nonzero().flatten().tolist()
-        if bad:
-            names = ", ".join(self.utterances[row] for row in bad[:3])
-            raise ValueError(
-                f"The teacher {teacher.source} gives what is no number for "
-                f"{len(bad)} of {len(self)} utterances: {names} …"
-            )
-        return {"embeddings": embeddings.numpy()}
-
-
-class _Middles(Dataset):
-    """The middles of utterances, [samples] each."""
-
-    def __init__(
-        self, table: ManifestTable, rows: list[int], seconds: float | None
-    ) -> None:
-        self.table, self.rows = table, rows
-        self.most = None if seconds is None else round(seconds * SAMPLE_RATE)
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index: int) -> torch.Tensor:
-        row = self.table.row(self.rows[index])
-        stop = int(row["stop"])
-        if self.most is None or stop <= self.most:
-            wav = load_audio(row["wav"])
-        else:
-            start = (stop - self.most) // 2
-            wav = load_audio(row["wav"], start, self.most)
-        if not len(wav):
-            raise ValueError(f"{row['wav']}: no audio in the file")
-        return wav.repeat(-(-_LEAST // len(wav))) if len(wav) < _LEAST else wav

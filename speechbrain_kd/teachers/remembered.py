@@ -53,15 +53,33 @@ def remembered(
     [0, 1, 2]
     [0, 1, 2]
     """
-    text = json.dumps(follows_from, sort_keys=True)
-    key = hashlib.sha256(text.encode()).hexdigest()
-    path = Path(folder) / f"{what}-{key[:32]}.npz"
+    path = remembered_at(folder, what, follows_from)
     found = _read(path)
     if found is None:
         found = make()
         with atomic_path(path) as part, part.open("wb") as file:
             np.savez(file, **found)
     return found
+
+
+def remembered_at(
+    folder: str | Path, what: str, follows_from: Mapping[str, Any]
+) -> Path:
+    """The file where arrays are kept, or would be.
+
+    Arguments
+    ---------
+    folder, what, follows_from : str | Path, str, Mapping[str, Any]
+        As of :func:`remembered`.
+
+    Returns
+    -------
+    Path
+        In the folder.
+    """
+    text = json.dumps(follows_from, sort_keys=True)
+    key = hashlib.sha256(text.encode()).hexdigest()
+    return Path(folder) / f"{what}-{key[:32]}.npz"
 
 
 def _read(path: Path) -> Arrays | None:

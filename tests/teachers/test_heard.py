@@ -7,6 +7,8 @@ import soundfile
 import torch
 from small_teachers import Bands, hear
 
+from speechbrain_kd.teachers import asking
+
 
 def test_the_middle_of_each_utterance_is_asked_once(tiny_corpus, tmp_path):
     heard = hear(tiny_corpus, tmp_path).some(seconds=0.5)
@@ -57,8 +59,35 @@ def test_some_utterances_of_each_speaker_in_all_recordings(
     assert len(hear(tiny_corpus, tmp_path).some(per_speaker=99)) == 36
 
 
-def test_what_is_no_number_is_refused(tiny_corpus, tmp_path):
+def test_what_was_asked_before_a_stop_is_not_asked_again(
+    tiny_corpus, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(asking, "_AT_ONCE", 4)
+    monkeypatch.setattr(asking, "_KEPT", 2)
+    corpus = tmp_path / "corpus"
+    shutil.copytree(tiny_corpus, corpus)
+    expected = hear(corpus, tmp_path / "other").embeddings(Bands())
+    heard = hear(corpus, tmp_path)
+    broken = corpus / heard.utterances[21]
+    whole = broken.read_bytes()
+    broken.write_bytes(whole[:1000])
+    teacher = Bands()
+    with pytest.raises(ValueError, match=broken.name):
+        heard.embeddings(teacher)
+    kept = sorted((tmp_path / "learned").glob("asked-*"))
+    assert len(kept) == 2  # of 8 utterances each
+    broken.write_bytes(whole)
+    teacher._heard.clear()
+    kept[0].write_bytes(b"damaged")
+    again = hear(corpus, tmp_path)
+    assert torch.equal(again.embeddings(teacher), expected)
+    assert len(teacher._heard) == len(heard) - 8
+    assert not [*(tmp_path / "learned").glob("asked-*")]
+
+
+def test_what_is_no_number_is_refused_and_not_kept(tiny_corpus, tmp_path):
     teacher = Bands()
     teacher.encode = lambda wavs, lens: torch.full((len(wavs), 4), torch.nan)
-    with pytest.raises(ValueError, match="bands 4 gives what is no number"):
+    with pytest.raises(ValueError, match="bands 4 .* no number for 36 of 36"):
         hear(tiny_corpus, tmp_path).embeddings(teacher)
+    assert not [*(tmp_path / "learned").iterdir()]
