@@ -56,17 +56,19 @@ class Asking:
             ``embeddings`` [utterances, dim], fp32, not normalised. ValueError
             where a file cannot be read, or what the teacher says is no number.
         """
-        size = _AT_ONCE * _KEPT
+        size, count = _AT_ONCE * _KEPT, len(self.heard)
+        told = self.teacher.fingerprint()
         with tqdm(
-            total=len(self.heard),
+            total=count,
             unit="utt",
             desc="ask",
             disable=not self.heard.progressbar,
         ) as bar:
             parts = []
-            for start in range(0, len(self.heard), size):
-                parts.append(self._part(start, start + size))
-                bar.update(len(parts[-1]))
+            for start in range(0, count, size):
+                stop = min(start + size, count)
+                parts.append(self._part(start, stop, told, bar))
+                bar.update(stop - bar.n)
         embeddings = np.concatenate(parts)
         bad = np.flatnonzero(~np.isfinite(embeddings).all(axis=1)).tolist()
         if bad:
@@ -74,7 +76,7 @@ class Asking:
             names = ", ".join(self.heard.utterances[row] for row in bad[:3])
             raise ValueError(
                 f"The teacher {self.teacher.source} gives what is no number "
-                f"for {len(bad)} of {len(self.heard)} utterances: {names} …"
+                f"for {len(bad)} of {count} utterances: {names} …"
             )
         return {"embeddings": embeddings}
 
@@ -84,17 +86,14 @@ class Asking:
             path.unlink(missing_ok=True)
         self._kept.clear()
 
-    def _part(self, start: int, stop: int) -> np.ndarray:
+    def _part(self, start: int, stop: int, told: str, bar: tqdm) -> np.ndarray:
         """What it says of some; by what they are, wherever they stand."""
-        key = {
-            "heard": self.heard.part(start, stop).digest(),
-            "teacher": self.teacher.fingerprint(),
-        }
+        key = {"heard": self.heard.part(start, stop).digest(), "teacher": told}
         self._kept.append(remembered_at(self.heard.folder, "asked", key))
 
         def make() -> Arrays:
             if start != self._next:  # the parts between were kept
-                self._answers = self._ask_from(start)
+                self._answers = self._ask_from(start, bar)
             self._next = stop
             return {
                 "embeddings": np.concatenate([*islice(self._answers, _KEPT)])
@@ -102,7 +101,7 @@ class Asking:
 
         return remembered(self.heard.folder, "asked", key, make)["embeddings"]
 
-    def _ask_from(self, start: int) -> Iterator[np.ndarray]:
+    def _ask_from(self, start: int, bar: tqdm) -> Iterator[np.ndarray]:
         """What it says of all from a place on, some at once."""
         heard = self.heard
         wavs = DataLoader(
@@ -114,6 +113,7 @@ class Asking:
         )
         for some in wavs:
             answers = ask(self.teacher, some, heard.device)
+            bar.update(len(some))
             yield self.teacher.target(answers).float().cpu().numpy()
 
 
