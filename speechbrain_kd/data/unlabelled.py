@@ -5,8 +5,9 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from tqdm import tqdm
@@ -99,8 +100,7 @@ def prepare_unlabelled(
         if json.loads(state.read_text(encoding="utf-8"))["key"] == key:
             return path
     state.unlink(missing_ok=True)
-    length = _decoded_length if decode else _length
-    _write(path, folder, files, on_broken, progressbar, length)
+    _write(path, folder, files, on_broken, progressbar, decode)
     with atomic_path(state) as part:
         part.write_text(json.dumps({"key": key, "folder": str(folder)}))
     return path
@@ -189,7 +189,7 @@ def _write(
     files: list[str],
     on_broken: str,
     bar: bool,
-    length: Callable[[str], tuple[int, float] | str],
+    decode: bool,
 ) -> None:
     """Reads the files' lengths and writes the manifest."""
     broken, seconds = [], 0.0
@@ -201,15 +201,16 @@ def _write(
     ):
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
-        found = pool.map(length, (f"{root}/{name}" for name in files))
+        paths = (f"{root}/{name}" for name in files)
+        found = pool.map(partial(_length, decode=decode), paths)
         shown = tqdm(files, desc="Unlabelled", unit="file", disable=not bar)
-        for name, one in zip(shown, found, strict=True):
-            if isinstance(one, str):
-                broken.append(one)
+        for name, length in zip(shown, found, strict=True):
+            if isinstance(length, str):
+                broken.append(length)
                 continue
-            row = (one[1], f"{root}/{name}", 0, one[0], _NOBODY)
+            row = (length[1], f"{root}/{name}", 0, length[0], _NOBODY)
             writer.writerow((f"unlabelled/{name}", *row))
-            seconds += one[1]
+            seconds += length[1]
         _report_broken(broken, len(files), on_broken)
     logger.info(
         "unlabelled: %d utterances, %.2f h",
@@ -218,22 +219,15 @@ def _write(
     )
 
 
-def _length(path: str) -> tuple[int, float] | str:
+def _length(path: str, decode: bool) -> tuple[int, float] | str:
     """Samples at 16 kHz and seconds of a file, or what is wrong with it."""
     try:
         info = audio_info(path)
+        if decode:
+            load_audio(path)
     except (ValueError, OSError) as error:
         return str(error)
     return info.frames_at(), info.duration_s
-
-
-def _decoded_length(path: str) -> tuple[int, float] | str:
-    """The same, of a file that was read to its end."""
-    try:
-        load_audio(path)
-    except (ValueError, OSError) as error:
-        return str(error)
-    return _length(path)
 
 
 def _report_broken(broken: list[str], files: int, on_broken: str) -> None:

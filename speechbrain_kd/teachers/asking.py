@@ -6,7 +6,6 @@ the next try goes on from there.
 
 from collections.abc import Iterator
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +18,7 @@ from speechbrain_kd.data.table import ManifestTable
 from speechbrain_kd.speed.threads import start_method
 from speechbrain_kd.teachers.ask import ask
 from speechbrain_kd.teachers.base import Teacher
-from speechbrain_kd.teachers.remembered import Arrays, remembered, remembered_at
+from speechbrain_kd.teachers.remembered import Arrays
 
 if TYPE_CHECKING:
     from speechbrain_kd.teachers.heard import Heard
@@ -43,9 +42,10 @@ class Asking:
     def __init__(self, heard: "Heard", teacher: Teacher) -> None:
         self.heard = heard
         self.teacher = teacher
+        self.settings = {"teacher": teacher.fingerprint()}
         self._answers: Iterator[np.ndarray] = iter(())
         self._next = -1  # the first utterance of what comes next from them
-        self._kept: list[Path] = []
+        self._kept: list[Heard] = []
 
     def all(self) -> Arrays:
         """Asks about all that was not asked yet.
@@ -57,7 +57,6 @@ class Asking:
             where a file cannot be read, or what the teacher says is no number.
         """
         size, count = _AT_ONCE * _KEPT, len(self.heard)
-        told = self.teacher.fingerprint()
         with tqdm(
             total=count,
             unit="utt",
@@ -67,7 +66,7 @@ class Asking:
             parts = []
             for start in range(0, count, size):
                 stop = min(start + size, count)
-                parts.append(self._part(start, stop, told, bar))
+                parts.append(self._part(start, stop, bar))
                 bar.update(stop - bar.n)
         embeddings = np.concatenate(parts)
         bad = np.flatnonzero(~np.isfinite(embeddings).all(axis=1)).tolist()
@@ -82,14 +81,14 @@ class Asking:
 
     def forget(self) -> None:
         """Takes the parts away, once all is kept in one."""
-        for path in self._kept:
-            path.unlink(missing_ok=True)
+        for part in self._kept:
+            part.forget("asked", self.settings)
         self._kept.clear()
 
-    def _part(self, start: int, stop: int, told: str, bar: tqdm) -> np.ndarray:
+    def _part(self, start: int, stop: int, bar: tqdm) -> np.ndarray:
         """What it says of some; by what they are, wherever they stand."""
-        key = {"heard": self.heard.part(start, stop).digest(), "teacher": told}
-        self._kept.append(remembered_at(self.heard.folder, "asked", key))
+        part = self.heard.part(start, stop)
+        self._kept.append(part)
 
         def make() -> Arrays:
             if start != self._next:  # the parts between were kept
@@ -99,7 +98,7 @@ class Asking:
                 "embeddings": np.concatenate([*islice(self._answers, _KEPT)])
             }
 
-        return remembered(self.heard.folder, "asked", key, make)["embeddings"]
+        return part.remembered("asked", self.settings, make)["embeddings"]
 
     def _ask_from(self, start: int, bar: tqdm) -> Iterator[np.ndarray]:
         """What it says of all from a place on, some at once."""

@@ -17,7 +17,7 @@ from speechbrain_kd.data.table import ManifestTable
 from speechbrain_kd.data.views import edge_sum
 from speechbrain_kd.teachers.asking import Asking
 from speechbrain_kd.teachers.base import Teacher
-from speechbrain_kd.teachers.remembered import Arrays, remembered
+from speechbrain_kd.teachers.remembered import Arrays, forget, remembered
 
 
 class Heard:
@@ -171,9 +171,8 @@ class Heard:
         ValueError
             If it says what is no number, or a file cannot be read.
         """
-        key = {"teacher": teacher.fingerprint()}
         asking = Asking(self, teacher)
-        found = self.remembered("embeddings", key, asking.all)
+        found = self.remembered("embeddings", asking.settings, asking.all)
         asking.forget()
         return torch.from_numpy(found["embeddings"])
 
@@ -199,8 +198,21 @@ class Heard:
         dict[str, np.ndarray]
             As they were made, also by another process or run.
         """
-        follows_from = {"heard": self.digest(), **settings}
-        return remembered(self.folder, what, follows_from, make)
+        return remembered(self.folder, what, self._key(settings), make)
+
+    def forget(self, what: str, settings: Mapping[str, Any]) -> None:
+        """Takes away what was remembered.
+
+        Arguments
+        ---------
+        what, settings : str, Mapping[str, Any]
+            As it was made with.
+        """
+        forget(self.folder, what, self._key(settings))
+
+    def _key(self, settings):
+        """All that arrays of these utterances follow from."""
+        return {"heard": self.digest(), **settings}
 
     def digest(self) -> str:
         """Identifies utterances, speakers, audio and how much is heard."""

@@ -53,7 +53,7 @@ def remembered(
     [0, 1, 2]
     [0, 1, 2]
     """
-    path = remembered_at(folder, what, follows_from)
+    path = _place(folder, what, follows_from)
     found = _read(path)
     if found is None:
         found = make()
@@ -62,21 +62,23 @@ def remembered(
     return found
 
 
-def remembered_at(
+def forget(
     folder: str | Path, what: str, follows_from: Mapping[str, Any]
-) -> Path:
-    """The file where arrays are kept, or would be.
+) -> None:
+    """Takes arrays away, where they are kept.
 
     Arguments
     ---------
     folder, what, follows_from : str | Path, str, Mapping[str, Any]
         As of :func:`remembered`.
-
-    Returns
-    -------
-    Path
-        In the folder.
     """
+    _place(folder, what, follows_from).unlink(missing_ok=True)
+
+
+def _place(
+    folder: str | Path, what: str, follows_from: Mapping[str, Any]
+) -> Path:
+    """The file where arrays are kept, or would be."""
     text = json.dumps(follows_from, sort_keys=True)
     key = hashlib.sha256(text.encode()).hexdigest()
     return Path(folder) / f"{what}-{key[:32]}.npz"
