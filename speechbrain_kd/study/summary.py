@@ -9,13 +9,19 @@ from speechbrain_kd.evaluation.results import gap_closed
 from speechbrain_kd.seeds import interval
 from speechbrain_kd.study.jobs import Job, Study, cell_jobs, choose, search_jobs
 from speechbrain_kd.study.plan import Cell
-from speechbrain_kd.study.rates import CROSS, WHOLE, Rates
+from speechbrain_kd.study.rates import AS_NORM, CROSS, WHOLE, Rates
 from speechbrain_kd.study.shared import teacher_result
 from speechbrain_kd.study.speakers import over_runs
 
 MEAN = "mean"
 COST = "minDCF"
 POOLED = "pooled"
+
+#: The error rate where the teacher enrols, over the model's own alike scored.
+RATIOS = {
+    "enrols / own": (CROSS, WHOLE),
+    "enrols / own, AS-norm": (f"{CROSS}, {AS_NORM}", AS_NORM),
+}
 
 
 def summarise(study: Study) -> dict[str, Any]:
@@ -86,8 +92,8 @@ def flat(errors: Mapping[str, Rates]) -> dict[str, float]:
     -------
     dict[str, float]
         ``mean``, ``pooled``, each group, ``minDCF`` (not in %); each other
-        condition's mean by its name, and ``<condition> <group>``; last,
-        ``enrols / own``: the rate where the teacher enrols over the model's.
+        condition's mean by its name, and ``<condition> <group>``; last, what
+        of `RATIOS` was measured.
 
     Example
     -------
@@ -105,8 +111,10 @@ def flat(errors: Mapping[str, Rates]) -> dict[str, float]:
         found[name] = 100 * rates["mean"]
         for group, rate in rates["groups"].items():
             found[f"{name} {group}"] = 100 * rate
-    if errors.get(CROSS) and whole["mean"] > 0:
-        found["enrols / own"] = errors[CROSS]["mean"] / whole["mean"]
+    for name, (enrols, own) in RATIOS.items():
+        enrols, own = errors.get(enrols), errors.get(own)
+        if enrols and own and own["mean"] > 0:
+            found[name] = enrols["mean"] / own["mean"]
     return found
 
 

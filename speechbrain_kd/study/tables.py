@@ -7,8 +7,7 @@ from typing import Any
 from speechbrain_kd.atomic import atomic_path
 from speechbrain_kd.markdown import table
 from speechbrain_kd.seeds import spread
-from speechbrain_kd.study.rates import CROSS
-from speechbrain_kd.study.summary import COST, MEAN, POOLED
+from speechbrain_kd.study.summary import COST, MEAN, POOLED, RATIOS
 
 _NONE = "–"
 
@@ -75,15 +74,18 @@ def _rates(facts: Mapping[str, Any]) -> str:
     if not groups:
         keys.remove(POOLED)
         first, called = POOLED, "EER"
+    ratios = [name for name, (enrols, _) in RATIOS.items() if enrols in keys]
     header = ["cell", "student", "seeds", called, "of each seed", *keys]
-    header.append("train s")
+    header += [*ratios, "train s"]
     rows = []
     if facts["teacher"] is not None:
         own = [
             _number(facts["teacher"].get(key), key) for key in [first, *keys]
         ]
         own.insert(1, _NONE)
-        rows.append(["teacher", _NONE, _NONE, *own, _NONE])
+        rows.append(
+            ["teacher", _NONE, _NONE, *own, *[_NONE] * len(ratios), _NONE]
+        )
     for name, cell in facts["cells"].items():
         for student, found in cell["students"].items():
             rates = found["rates"]
@@ -99,6 +101,7 @@ def _rates(facts: Mapping[str, Any]) -> str:
                     spread(rates[first]),
                     _each(found["seeds"], first),
                     *means,
+                    *[_spread(rates.get(name)) for name in ratios],
                     f"{found['train_s']:.0f}",
                 ]
             )
@@ -116,7 +119,6 @@ def _differences(facts: Mapping[str, Any]) -> str:
     keys = [MEAN, *facts["groups"], *facts["conditions"]]
     header = ["cell", "student", "against", MEAN, "mean, over speakers"]
     header += [*keys[1:], "relative, %", "gap closed"]
-    header += ["enrols / own"] if CROSS in facts["conditions"] else []
     rows = []
     for name, cell in facts["cells"].items():
         for student, found in cell["students"].items():
@@ -129,9 +131,6 @@ def _differences(facts: Mapping[str, Any]) -> str:
             row.append(_sure(found.get("relative"), digits=0))
             closed = found.get("gap_closed")
             row.append(_NONE if closed is None else f"{spread(closed, 0)} %")
-            if CROSS in facts["conditions"]:
-                ratio = found["rates"].get("enrols / own")
-                row.append(_NONE if ratio is None else spread(ratio))
             rows.append(row)
     return table(header, rows) if rows else ""
 
@@ -144,6 +143,10 @@ def _sure(part: Mapping[str, float | None] | None, digits: int = 2) -> str:
     if part["low"] is not None and part["low"] * part["high"] > 0:
         return f"**{text}**"
     return text
+
+
+def _spread(part: Mapping[str, float | None] | None) -> str:
+    return _NONE if part is None else spread(part)
 
 
 def _number(value: float | None, key: str) -> str:

@@ -66,7 +66,9 @@ def finish() -> Callable:
             "whole": rates(0.0),
             "1 s": rates(0.1),
             "10 dB": rates(0.2),
+            "AS-norm": rates(-eer / 2),
             "teacher enrols": rates(eer / 2),
+            "teacher enrols, AS-norm": rates(0.1),
         }
         found = {"validation": {"mean": validation, "groups": {}}}
         if not job.searching:

@@ -49,7 +49,14 @@ def test_differences_are_paired_by_seed(finished):
     assert found["relative"]["mean"] == pytest.approx(sum(shares) / 3)
     closed = [100 * 4 / 18, 100 * 5 / 20, 100 * 6 / 22]
     assert found["gap_closed"]["mean"] == pytest.approx(sum(closed) / 3)
-    assert found["rates"]["enrols / own"]["mean"] == pytest.approx(1.5)
+    ratios = {name: found["rates"][name]["mean"] for name in summary.RATIOS}
+    normalised = [26 / 8, 27 / 8.5, 28 / 9]
+    assert ratios == pytest.approx(
+        {
+            "enrols / own": 1.5,
+            "enrols / own, AS-norm": sum(normalised) / 3,
+        }
+    )
 
 
 def test_the_tables(finished, tmp_path):
@@ -77,17 +84,16 @@ def test_the_tables(finished, tmp_path):
     (cosine,) = [row for row in rows if row[3:4] == [spread]]
     assert cosine[4] == "16.00 · 17.00 · 18.00"
     assert cosine[5:10] == ["16.00", "18.00", "17.00", "0.500", "27.00"]
+    assert cosine[-3:] == ["1.50 [1.50, 1.50]", "3.18 [3.01, 3.35]", "90"]
+    (teacher,) = [row for row in rows if row[0] == "teacher"]
+    assert len(teacher) == len(cosine) and teacher[-3:] == ["–"] * 3
     (told,) = [
         row for row in rows if row[:3] == ["cosine", "small", "baseline"]
     ]
     assert told[3] == "**-5.00 [-7.48, -2.52]**"
     assert told[4] == "–"  # the runs are not there, nor their scores
     assert told[5:7] == [told[3]] * 2
-    assert told[-3:] == [
-        "**-23 [-29, -16]**",
-        "25 [19, 31] %",
-        "1.50 [1.50, 1.50]",
-    ]
+    assert told[-2:] == ["**-23 [-29, -16]**", "25 [19, 31] %"]
     assert "6 runs: 0.15 hours of training" in text
     facts = json.loads((finished.output / "results.json").read_text())
     assert facts["cells"]["both"]["students"] == {}
