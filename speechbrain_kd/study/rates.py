@@ -32,6 +32,7 @@ from speechbrain_kd.study.plan import Conditions
 WHOLE = "whole"
 CROSS = "teacher enrols"
 AS_NORM = "AS-norm"
+CROSS_AS_NORM = f"{CROSS}, {AS_NORM}"
 _P_TARGET = 0.01
 
 #: ``pooled`` and ``mean`` EER, ``groups`` by value of the column, 0 to 1.
@@ -224,7 +225,7 @@ def _crossed(
         if asked.as_norm:
             enrols = replace(enrols, cohort=teacher.cohort.centred(mean))
             top = min(asked.as_norm, len(system.cohort), len(teacher.cohort))
-            ways[f"{CROSS}, {AS_NORM}"] = enrols, system, Scoring("as", top)
+            ways[CROSS_AS_NORM] = enrols, system, Scoring("as", top)
     if asked.mapped:
         sides = through(map_between(teacher, system), teacher, system)
         ways[f"{CROSS}, mapped"] = *sides, Scoring()

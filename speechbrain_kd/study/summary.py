@@ -9,7 +9,13 @@ from speechbrain_kd.evaluation.results import gap_closed
 from speechbrain_kd.seeds import interval
 from speechbrain_kd.study.jobs import Job, Study, cell_jobs, choose, search_jobs
 from speechbrain_kd.study.plan import Cell
-from speechbrain_kd.study.rates import AS_NORM, CROSS, WHOLE, Rates
+from speechbrain_kd.study.rates import (
+    AS_NORM,
+    CROSS,
+    CROSS_AS_NORM,
+    WHOLE,
+    Rates,
+)
 from speechbrain_kd.study.shared import teacher_result
 from speechbrain_kd.study.speakers import over_runs
 
@@ -20,7 +26,7 @@ POOLED = "pooled"
 #: The error rate where the teacher enrols, over the model's own alike scored.
 RATIOS = {
     "enrols / own": (CROSS, WHOLE),
-    "enrols / own, AS-norm": (f"{CROSS}, {AS_NORM}", AS_NORM),
+    "enrols / own, AS-norm": (CROSS_AS_NORM, AS_NORM),
 }
 
 
@@ -111,8 +117,8 @@ def flat(errors: Mapping[str, Rates]) -> dict[str, float]:
         found[name] = 100 * rates["mean"]
         for group, rate in rates["groups"].items():
             found[f"{name} {group}"] = 100 * rate
-    for name, (enrols, own) in RATIOS.items():
-        enrols, own = errors.get(enrols), errors.get(own)
+    for name, conditions in RATIOS.items():
+        enrols, own = map(errors.get, conditions)
         if enrols and own and own["mean"] > 0:
             found[name] = enrols["mean"] / own["mean"]
     return found

@@ -80,12 +80,11 @@ def _rates(facts: Mapping[str, Any]) -> str:
     rows = []
     if facts["teacher"] is not None:
         own = [
-            _number(facts["teacher"].get(key), key) for key in [first, *keys]
+            _number(facts["teacher"].get(key), key)
+            for key in [first, *keys, *ratios]
         ]
         own.insert(1, _NONE)
-        rows.append(
-            ["teacher", _NONE, _NONE, *own, *[_NONE] * len(ratios), _NONE]
-        )
+        rows.append(["teacher", _NONE, _NONE, *own, _NONE])
     for name, cell in facts["cells"].items():
         for student, found in cell["students"].items():
             rates = found["rates"]
@@ -137,16 +136,14 @@ def _differences(facts: Mapping[str, Any]) -> str:
 
 def _sure(part: Mapping[str, float | None] | None, digits: int = 2) -> str:
     """A difference; bold where its interval leaves out 0."""
-    if part is None:
-        return _NONE
-    text = spread(part, digits)
-    if part["low"] is not None and part["low"] * part["high"] > 0:
+    text = _spread(part, digits)
+    if part and part["low"] is not None and part["low"] * part["high"] > 0:
         return f"**{text}**"
     return text
 
 
-def _spread(part: Mapping[str, float | None] | None) -> str:
-    return _NONE if part is None else spread(part)
+def _spread(part: Mapping[str, float | None] | None, digits: int = 2) -> str:
+    return _NONE if part is None else spread(part, digits)
 
 
 def _number(value: float | None, key: str) -> str:
